@@ -1,0 +1,40 @@
+# Everything a newcomer needs: `make demo` and `make test`. Both can be run again at any time.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: demo test lint format install clean
+
+demo: $(STAMP)
+	$(BIN)/mbs enhance examples/noisy -o enhanced --overwrite
+	$(BIN)/python examples/compare_scores.py examples/clean examples/noisy enhanced
+
+test: $(STAMP)-test lint
+	$(BIN)/python -m pytest
+
+lint: $(STAMP)-test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(STAMP)-test
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+install: $(STAMP)
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(STAMP): pyproject.toml constraints.txt | $(BIN)/python
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e .
+	touch $@
+
+$(STAMP)-test: pyproject.toml constraints.txt | $(BIN)/python
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[test]'
+	touch $@ $(STAMP)
+
+clean:
+	rm -rf $(VENV) enhanced .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,64 @@
+"""The command `mbs`: global options, the list of commands, and how every command ends.
+
+Imports neither torch nor anything else that is slow: a command loads its library when it runs.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from mbs_cli import __version__
+from mbs_cli.commands.enhance import enhance
+from mbs_cli.commands.error_text import print_error, show_tracebacks
+from mbs_cli.commands.exit_code import ExitCode, exit_code_of
+from mbs_cli.commands.train import train
+from mbs_cli.errors import MbsError
+
+app = typer.Typer(
+    name="mbs",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command()(enhance)
+app.command()(train)
+
+
+def _print_version(is_wanted: bool) -> None:
+    if is_wanted:
+        print(f"mbs {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show the traceback of every error.")
+    ] = False,
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", help="Print the version.", callback=_print_version, is_eager=True
+        ),
+    ] = False,
+) -> None:
+    """Clean noisy speech, train models that do, and measure how well they do."""
+    show_tracebacks(debug)
+
+
+def main() -> None:
+    """Run `mbs` on the arguments of this process and exit."""
+    try:
+        app()
+    except MbsError as error:
+        print_error(error)
+        sys.exit(exit_code_of(error))
+    except SystemExit as ending:
+        if ending.code == ExitCode.INTERRUPTED:
+            print("interrupted: finished files are kept, run again to go on", file=sys.stderr)
+        raise

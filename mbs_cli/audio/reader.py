@@ -1,0 +1,57 @@
+"""Reading an audio file block by block, so that memory does not grow with its length."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import soundfile
+
+from mbs_cli.audio.file_info import AudioFileInfo, open_sound
+from mbs_cli.audio.samples import Samples
+from mbs_cli.errors import AudioError
+
+
+def read_blocks(info: AudioFileInfo, block_frames: int) -> Iterator[Samples]:
+    """Yield the samples as blocks (C, S), S = `block_frames` but for the last.
+
+    Raises AudioError for a damaged file, for NaN or infinite samples (naming the first), and at
+    the end if there were fewer samples than the header promised.
+    """
+    position = 0
+    with open_sound(info.path) as sound:
+        while (block := _read(sound, info, block_frames, position)).size:
+            _check_finite(block, info, position)
+            position += block.shape[1]
+            yield block
+    if position < info.frames:
+        raise AudioError(
+            f"{info.path}: the file is cut short (its header promises {info.frames} samples, "
+            f"{position} are there)",
+            "copy or record it again",
+        )
+
+
+def _read(sound: soundfile.SoundFile, info: AudioFileInfo, frames: int, position: int) -> Samples:
+    try:
+        return np.ascontiguousarray(sound.read(frames, dtype="float32", always_2d=True).T)
+    except soundfile.LibsndfileError as error:
+        raise AudioError(
+            f"{info.path}: damaged or cut short after {position / info.sample_rate_hz:.2f} s "
+            f"of {info.seconds:.2f} s ({error.error_string.rstrip('.')})",
+            "copy or record it again",
+        ) from error
+
+
+def _check_finite(samples: Samples, info: AudioFileInfo, position: int) -> None:
+    bad = ~np.isfinite(samples)
+    if not bad.any():
+        return
+    sample = int(bad.any(axis=0).argmax())
+    channel = int(bad[:, sample].argmax())
+    raise AudioError(
+        f"{info.path}: sample {position + sample} of channel {channel + 1} "
+        f"({(position + sample) / info.sample_rate_hz:.3f} s) is {samples[channel, sample]}, "
+        "expected finite numbers",
+        "repair or re-export the file; NaN and infinity are not sound",
+    )

@@ -1,0 +1,123 @@
+"""Writing an audio file all or nothing: it appears under its name when it is complete."""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+import soundfile
+
+from mbs_cli.audio.clipping import hard_clip
+from mbs_cli.audio.file_info import CONVERT_HINT, AudioFileInfo
+from mbs_cli.audio.samples import Samples
+from mbs_cli.errors import AudioError
+
+# libvorbis puts a whole call's samples on the stack, so long blocks are handed over in pieces.
+_PIECE_FRAMES = 16_384
+
+_DISK_HINT = "make room on the disk or choose another output folder, then run again"
+
+
+class AudioWriter:
+    """A context that writes blocks (C, S) in the format of `info`.
+
+    The samples go to a hidden file beside `target`, which takes the target's name at the end and
+    is removed if anything fails, an interruption included. Raises AudioError with what to do.
+    """
+
+    def __init__(self, target: Path, info: AudioFileInfo) -> None:
+        self._target = target
+        self._info = info
+        self._partial = target.parent / f".mbs-{os.getpid()}-{secrets.token_hex(4)}.part"
+        self._frames = 0
+        self.clipped_samples = 0
+
+    def __enter__(self) -> Self:
+        try:
+            self._target.parent.mkdir(parents=True, exist_ok=True)
+            self._partial.touch()  # libsndfile says no more than "System error"
+            self._sound = self._open()
+        except OSError as error:
+            raise self._failure(error) from error
+        except soundfile.LibsndfileError as error:
+            self._partial.unlink(missing_ok=True)
+            raise AudioError(
+                f"{self._target}: {self._info.container} with {self._info.subtype} cannot be "
+                f"written at {self._info.sample_rate_hz} Hz with {self._info.channels} channels "
+                f"({error.error_string.rstrip('.')})",
+                CONVERT_HINT,
+            ) from error
+        return self
+
+    def _open(self) -> soundfile.SoundFile:
+        info = self._info
+        return soundfile.SoundFile(
+            self._partial,
+            "w",
+            samplerate=info.sample_rate_hz,
+            channels=info.channels,
+            format=info.container,
+            subtype=info.subtype,
+            endian=info.endian,
+        )
+
+    def write(self, block: Samples) -> None:
+        """Append a block (C, S)."""
+        if not self._info.is_float:
+            block, clipped = hard_clip(block)
+            self.clipped_samples += clipped
+        interleaved = np.ascontiguousarray(block.T)
+        for start in range(0, len(interleaved), _PIECE_FRAMES):
+            try:
+                self._sound.write(interleaved[start : start + _PIECE_FRAMES])
+            except (soundfile.LibsndfileError, AssertionError) as error:  # assert: a short write
+                raise self._incomplete() from error
+        self._frames += len(interleaved)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            self._sound.close()
+            if error is None:
+                self._check_complete()
+                self._partial.replace(self._target)
+        except OSError as failure:
+            raise self._failure(failure) from failure
+        finally:
+            self._partial.unlink(missing_ok=True)
+
+    def _check_complete(self) -> None:
+        """Read the header back: closing a file on a full disk reports no error of its own."""
+        if self._frames == 0:
+            return
+        try:
+            written = soundfile.info(self._partial).frames
+        except soundfile.LibsndfileError as error:
+            raise self._incomplete() from error
+        if written < self._frames:
+            raise self._incomplete()
+
+    def _incomplete(self) -> AudioError:
+        return AudioError(f"{self._target}: the disk is full or a quota is reached", _DISK_HINT)
+
+    def _failure(self, error: OSError) -> AudioError:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            return self._incomplete()
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            return AudioError(
+                f"{self._target}: no permission to write into {self._target.parent}",
+                "choose another output folder with -o",
+            )
+        return AudioError(
+            f"{self._target}: cannot be written ({error.strerror})",
+            "choose another output folder with -o",
+        )

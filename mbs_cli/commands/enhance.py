@@ -1,0 +1,84 @@
+"""`mbs enhance`: options in, one library call, a display while it runs and a summary after it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mbs_cli.allocator import keep_freed_memory
+from mbs_cli.commands.exit_code import ExitCode
+from mbs_cli.device import Device
+from mbs_cli.enhancement.files import DEFAULT_BATCH_SIZE, enhance_paths
+from mbs_cli.enhancement.loading import DEFAULT_MODEL
+from mbs_cli.enhancement.report import Status
+
+
+def enhance(
+    paths: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="PATH",
+            help="Audio files, and folders that are searched for them with all below.",
+            show_default=False,
+        ),
+    ],
+    output: Annotated[
+        Path,
+        typer.Option(
+            "--output",
+            "-o",
+            help="Folder for the enhanced files, which keep their names and the tree they come "
+            "from; for one single file also a file name.",
+            show_default=False,
+        ),
+    ],
+    model: Annotated[
+        str, typer.Option(metavar="NAME|PATH", help="A shipped model or a checkpoint file.")
+    ] = DEFAULT_MODEL,
+    device: Annotated[
+        Device, typer.Option(help="Where to compute; auto takes cuda, then mps, then cpu.")
+    ] = Device.AUTO,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Redo files whose output exists already.")
+    ] = False,
+    batch_size: Annotated[
+        int, typer.Option(min=1, help="Short files that go through the model at once.")
+    ] = DEFAULT_BATCH_SIZE,
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="CPU threads.", show_default="all cores")
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the report as JSON on standard output.")
+    ] = False,
+) -> None:
+    """Remove noise from speech.
+
+    Reads what libsndfile reads (WAV, FLAC, OGG, MP3, AIFF, ...), any sample rate and number of
+    channels. The output has the input's sample rate, channels, length, container and sample
+    format, with no delay. Files of any length are worked on in blocks.
+
+    The model hears up to 8 kHz. What a file holds above follows the gain of the highest bands
+    that the model hears (6.5-8 kHz), never more than 1.
+
+    Files that are done already are skipped, so an interrupted run can be started again. Samples
+    past full scale are clipped where the format cannot hold them; float files are not touched.
+    """
+    from mbs_cli.commands.enhance_display import open_display, print_summary
+
+    keep_freed_memory()
+    with open_display() as on_event:
+        report = enhance_paths(
+            paths,
+            output,
+            model=model,
+            device=device,
+            overwrite=overwrite,
+            batch_size=batch_size,
+            threads=threads,
+            on_event=on_event,
+        )
+    print_summary(report, as_json)
+    if report.count(Status.FAILED):
+        raise typer.Exit(ExitCode.FAILED)

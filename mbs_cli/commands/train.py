@@ -1,0 +1,120 @@
+"""`mbs train`: options in, one library call, a live view while it runs."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from mbs_cli.commands.exit_code import ExitCode
+from mbs_cli.device import Device
+from mbs_cli.models.config import PRESETS
+from mbs_cli.training.config import TrainConfig
+
+_DEFAULTS = TrainConfig(data=Path(), out=Path(), steps=1)
+
+
+def train(
+    data: Annotated[
+        Path,
+        typer.Argument(
+            metavar="DATA",
+            help="Folder with clean/ and noise/ (and rir/), or with train/ and valid/ that hold "
+            "them.",
+            show_default=False,
+        ),
+    ],
+    out: Annotated[
+        Path, typer.Option(help="The run folder: weights, metrics, and what --resume needs.")
+    ],
+    model: Annotated[str, typer.Option(help=f"One of {', '.join(PRESETS)}.")] = _DEFAULTS.model,
+    minutes: Annotated[
+        float | None, typer.Option(help="Train that long, resumed runs counted together.")
+    ] = None,
+    steps: Annotated[
+        int | None, typer.Option(help="Train that many steps instead; exactly repeatable.")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --out.")] = False,
+    batch_size: Annotated[int, typer.Option(help="Clips per step.")] = _DEFAULTS.batch_size,
+    learning_rate: Annotated[
+        float, typer.Option(help="Learning rate after the warm-up.")
+    ] = _DEFAULTS.learning_rate,
+    seed: Annotated[
+        int, typer.Option(help="Decides the initial weights and every clip.")
+    ] = _DEFAULTS.seed,
+    device: Annotated[
+        Device, typer.Option(help="Where to compute; auto takes cuda, then mps, then cpu.")
+    ] = Device.AUTO,
+    bfloat16: Annotated[
+        bool,
+        typer.Option(help="Matrix products in bfloat16; scan, loss and weights stay float32."),
+    ] = _DEFAULTS.bfloat16,
+    workers: Annotated[
+        int, typer.Option(min=0, help="Processes that mix clips.")
+    ] = _DEFAULTS.workers,
+    save_minutes: Annotated[
+        float, typer.Option(help="Minutes between two saves.")
+    ] = _DEFAULTS.save_minutes,
+    validate_minutes: Annotated[
+        float, typer.Option(help="Minutes between two validations.")
+    ] = _DEFAULTS.validate_minutes,
+    validation_items: Annotated[
+        int, typer.Option(help="Held-out mixtures scored each time.")
+    ] = _DEFAULTS.validation_items,
+    cache: Annotated[
+        Path | None,
+        typer.Option(help="Folder for decoded audio.", show_default="the user's cache folder"),
+    ] = None,
+) -> None:
+    """Train a model on your own speech and noise.
+
+    Noisy clips are mixed anew for every step. Held-out voices and noises are scored on the way
+    (PESQ, STOI, SI-SDR over whole utterances); OUT/best.safetensors is the best model so far,
+    ready for `mbs enhance --model`. Stopped with Ctrl-C or killed, the run goes on with --resume.
+    """
+    from mbs_cli.training.environment import restart_with_kept_memory
+
+    if device in (Device.AUTO, Device.CPU):
+        restart_with_kept_memory(sys.argv[1:])
+    config = TrainConfig(
+        data=data,
+        out=out,
+        model=model,
+        minutes=minutes,
+        steps=steps,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        seed=seed,
+        device=str(device),
+        bfloat16=bfloat16,
+        workers=workers,
+        save_minutes=save_minutes,
+        validate_minutes=validate_minutes,
+        validation_items=validation_items,
+        cache=cache,
+    )
+    _run(config, resume)
+
+
+def _run(config: TrainConfig, resume: bool) -> None:
+    from mbs_cli.commands.train_display import open_display, print_finished
+    from mbs_cli.training.trainer import train as train_model
+
+    stop_requested = False
+
+    def request_stop(*_: Any) -> None:
+        nonlocal stop_requested
+        if stop_requested:
+            raise KeyboardInterrupt
+        stop_requested = True
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, request_stop)
+    with open_display() as on_event:
+        finished = train_model(config, resume, on_event, lambda: stop_requested)
+    print_finished(finished, config)
+    if not finished.complete:
+        raise typer.Exit(ExitCode.INTERRUPTED)

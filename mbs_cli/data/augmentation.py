@@ -1,0 +1,59 @@
+"""What happens to sound on its way to a microphone: rooms, tone controls, overload.
+
+Arrays are float32 (S,) at 16 kHz; `rng` decides everything random.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mbs_cli.audio.parameters import SAMPLE_RATE_HZ
+
+Samples = NDArray[np.float32]
+
+# Reflections that arrive this soon are heard as part of the voice and stay in the target
+# (Bradley et al. 2003, "early" energy: 50 ms).
+EARLY_SECONDS = 0.05
+
+
+def random_equaliser(samples: Samples, rng: np.random.Generator) -> Samples:
+    """A gentle random second-order filter, as cheap microphones have (Valin, arXiv 1709.08243).
+
+    All four coefficients are drawn from -3/8 to 3/8: at most about 12 dB of tilt, always stable.
+    """
+    from scipy.signal import lfilter
+
+    b1, b2, a1, a2 = rng.uniform(-3 / 8, 3 / 8, size=4)
+    filtered: Samples = lfilter([1.0, b1, b2], [1.0, a1, a2], samples).astype(np.float32)
+    return filtered
+
+
+def in_room(samples: Samples, rir: Samples) -> tuple[Samples, Samples]:
+    """The voice in a room, and its early part alone, both as long as and aligned with `samples`.
+
+    The direct sound keeps its place in time and, by the scaling of the impulse response, its
+    level.
+    """
+    from scipy.signal import oaconvolve
+
+    direct = int(np.abs(rir).argmax())
+    scaled = rir[direct:] / abs(rir[direct])
+    early = scaled[: int(EARLY_SECONDS * SAMPLE_RATE_HZ)]
+    whole = oaconvolve(samples, scaled)[: len(samples)]
+    return whole.astype(np.float32), oaconvolve(samples, early)[: len(samples)].astype(np.float32)
+
+
+def low_pass(samples: Samples, cutoff_hz: float) -> Samples:
+    """What a narrow-band line leaves of the sound."""
+    from scipy.signal import butter, sosfilt
+
+    sections = butter(6, cutoff_hz, fs=SAMPLE_RATE_HZ, output="sos")
+    filtered: Samples = sosfilt(sections, samples).astype(np.float32)
+    return filtered
+
+
+def overload(samples: Samples, share: float) -> Samples:
+    """Clipped at that share of the peak."""
+    limit = share * float(np.abs(samples).max())
+    return np.clip(samples, -limit, limit)

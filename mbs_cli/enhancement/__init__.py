@@ -1,0 +1,1 @@
+"""Enhancing speech: streams, files, folders and arrays."""

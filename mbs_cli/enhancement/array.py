@@ -1,0 +1,62 @@
+"""Speech that is in memory already."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mbs_cli.device import Device
+from mbs_cli.enhancement.loading import DEFAULT_MODEL, load_model
+from mbs_cli.errors import AudioError, UsageError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+def enhance_array(
+    samples: NDArray[Any],
+    sample_rate_hz: int,
+    *,
+    model: str | Path | nn.Module = DEFAULT_MODEL,
+    device: Device | str = Device.AUTO,
+) -> NDArray[np.float32]:
+    """Enhance floats of full scale 1, shaped (S,), (S, C) or (C, S); the result has that shape.
+
+    Of two axes the longer one is taken for time. To enhance many arrays, load a model once with
+    `load_model` and pass it. Raises UsageError for another shape, integers or a rate below 1 Hz,
+    AudioError for NaN or infinite samples.
+    """
+    from mbs_cli.enhancement.blocks import block_frames, enhance_blocks
+
+    _check(samples, sample_rate_hz)
+    if samples.size == 0:
+        return samples.astype(np.float32)
+    is_time_first = samples.ndim == 2 and samples.shape[0] > samples.shape[1]
+    signal = np.atleast_2d(samples.T if is_time_first else samples).astype(np.float32)
+    channels, length = signal.shape
+    step = block_frames(sample_rate_hz, channels)
+    blocks = (signal[:, start : start + step] for start in range(0, length, step))
+    network = load_model(model, device)
+    pieces = list(enhance_blocks(network, blocks, sample_rate_hz, channels))
+    enhanced = np.concatenate(pieces, axis=1)
+    return (enhanced.T if is_time_first else enhanced).reshape(samples.shape)
+
+
+def _check(samples: NDArray[Any], sample_rate_hz: int) -> None:
+    if samples.ndim not in (1, 2):
+        raise UsageError(
+            f"an array of shape {samples.shape}: expected (samples,), (samples, channels) or "
+            "(channels, samples)"
+        )
+    if not np.issubdtype(samples.dtype, np.floating):
+        raise UsageError(
+            f"an array of {samples.dtype}: expected floats with full scale 1",
+            "divide 16-bit samples by 32768",
+        )
+    if sample_rate_hz < 1:
+        raise UsageError(f"a sample rate of {sample_rate_hz} Hz: expected at least 1")
+    if not np.isfinite(samples).all():
+        raise AudioError("the array holds NaN or infinite samples", "repair it first")

@@ -1,0 +1,99 @@
+"""One audio file, or a few short ones together: read, to 16 kHz, enhance, back, write."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from torch import nn
+
+from mbs_cli.audio.file_info import AudioFileInfo
+from mbs_cli.audio.rate_bridge import RateBridge
+from mbs_cli.audio.reader import read_blocks
+from mbs_cli.audio.samples import Samples
+from mbs_cli.audio.writer import AudioWriter
+from mbs_cli.enhancement.blocks import block_frames, enhance_blocks
+from mbs_cli.enhancement.enhancer import enhance_together
+from mbs_cli.enhancement.report import Advanced, FileReport, Listener
+from mbs_cli.enhancement.task import Task
+from mbs_cli.errors import AudioError, MbsError
+
+
+def copy_empty(task: Task) -> FileReport:
+    """A file without samples has an output without samples; raises AudioError."""
+    with AudioWriter(task.target, task.info):
+        pass
+    return task.done(note="no samples: written as it is")
+
+
+def enhance_in_blocks(model: nn.Module, task: Task, listen: Listener) -> FileReport:
+    """Enhance one file of any length; raises AudioError, and then leaves no output."""
+    info = task.info
+    blocks = _read_and_tell(info, listen)
+    with AudioWriter(task.target, info) as writer:
+        for enhanced in enhance_blocks(model, blocks, info.sample_rate_hz, info.channels):
+            writer.write(_finite(enhanced, info))
+    return _report(task, writer.clipped_samples)
+
+
+def _read_and_tell(info: AudioFileInfo, listen: Listener) -> Iterator[Samples]:
+    """The blocks of a file, each told of once it has been worked on."""
+    for block in read_blocks(info, block_frames(info.sample_rate_hz, info.channels)):
+        yield block
+        listen(Advanced(info.path, block.shape[1] / info.sample_rate_hz))
+
+
+def enhance_batch(model: nn.Module, tasks: Sequence[Task], listen: Listener) -> list[FileReport]:
+    """Enhance short files in one call of a causal model; what fails is reported, not raised."""
+    reports: list[FileReport] = []
+    loaded: list[_Loaded] = []
+    for task in tasks:
+        try:
+            loaded.append(_load(task))
+        except MbsError as error:
+            reports.append(task.failed(error))
+    enhanced = enhance_together(model, [item.at_model_rate for item in loaded]) if loaded else []
+    for item, signal in zip(loaded, enhanced, strict=True):
+        listen(Advanced(item.task.info.path, item.task.info.seconds))
+        try:
+            reports.append(_store(item, signal))
+        except MbsError as error:
+            reports.append(item.task.failed(error))
+    return reports
+
+
+@dataclass(frozen=True)
+class _Loaded:
+    """A short file in memory, on its way to the model."""
+
+    task: Task
+    bridge: RateBridge
+    at_model_rate: Samples
+
+
+def _load(task: Task) -> _Loaded:
+    info = task.info
+    samples = np.concatenate(list(read_blocks(info, info.frames)), axis=1)
+    bridge = RateBridge(info.sample_rate_hz, info.channels)
+    return _Loaded(task, bridge, bridge.to_model(samples, last=True))
+
+
+def _store(item: _Loaded, enhanced: Samples) -> FileReport:
+    info = item.task.info
+    with AudioWriter(item.task.target, info) as writer:
+        writer.write(_finite(item.bridge.from_model(enhanced, last=True), info))
+    return _report(item.task, writer.clipped_samples)
+
+
+def _report(task: Task, clipped: int) -> FileReport:
+    return task.done(clipped, f"{clipped} samples past full scale were clipped" if clipped else "")
+
+
+def _finite(samples: Samples, info: AudioFileInfo) -> Samples:
+    if not np.isfinite(samples).all():
+        raise AudioError(
+            f"{info.path}: its samples are too large to compute with, full scale is 1",
+            "bring it to a normal level first",
+        )
+    return samples

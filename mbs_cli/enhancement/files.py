@@ -1,0 +1,143 @@
+"""Files and folders of speech, enhanced: the same job as `mbs enhance`, as one call.
+
+Imports nothing heavy: a run that finds nothing to do, or a wrong path, answers at once.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mbs_cli.device import Device, limit_threads
+from mbs_cli.enhancement.loading import DEFAULT_MODEL, load_model
+from mbs_cli.enhancement.plan import Job, Plan, check_targets, plan_jobs
+from mbs_cli.enhancement.progress_bar import progress_bar
+from mbs_cli.enhancement.report import (
+    EnhanceReport,
+    Event,
+    FileReport,
+    Finished,
+    Listener,
+    ModelLoaded,
+    Started,
+)
+from mbs_cli.errors import UsageError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+DEFAULT_BATCH_SIZE = 4
+
+
+def enhance_paths(
+    paths: Sequence[str | Path],
+    output: str | Path,
+    *,
+    model: str | Path | nn.Module = DEFAULT_MODEL,
+    device: Device | str = Device.AUTO,
+    overwrite: bool = False,
+    batch_size: int = DEFAULT_BATCH_SIZE,
+    threads: int | None = None,
+    progress: bool = False,
+    on_event: Listener | None = None,
+) -> EnhanceReport:
+    """Enhance files and folders into the folder `output`, the tree below each folder kept.
+
+    Every output keeps its input's sample rate, channels, sample count, container and sample
+    format. An output that exists is left alone unless `overwrite`. `batch_size` short files go
+    through the model at once, long files in blocks. `progress` shows a tqdm bar, made for
+    notebooks; `on_event` is told of everything that happens.
+
+    A file that fails is in the report and does not stop the others. Raises UsageError,
+    CheckpointError or DeviceError, before anything is written, for what concerns them all.
+    """
+    clock = _Clock()
+    if batch_size < 1:
+        raise UsageError(f"--batch-size {batch_size}: expected at least 1")
+    plan = plan_jobs([Path(path) for path in paths], Path(output))
+    if threads is not None:
+        limit_threads(threads)
+    with progress_bar(is_shown=progress) as bar:
+        listen = _tell_all(clock.listen, bar, on_event)
+        reports = _enhance(
+            plan, model, device, overwrite=overwrite, batch_size=batch_size, listen=listen
+        )
+    order = {job.source: place for place, job in enumerate(plan.jobs)}
+    reports.sort(key=lambda report: order.get(report.source, len(order)))
+    return EnhanceReport(tuple(reports), *clock.read())
+
+
+def enhance_file(
+    source: str | Path,
+    target: str | Path,
+    *,
+    model: str | Path | nn.Module = DEFAULT_MODEL,
+    device: Device | str = Device.AUTO,
+) -> FileReport:
+    """Enhance one file into `target`, in the source's format; a `target` that exists is replaced.
+
+    Raises AudioError (missing, damaged, not audio, not finite, no room to write), UsageError
+    (`target` is `source`), CheckpointError, DeviceError, OutOfMemory.
+    """
+    job = Job(Path(source), Path(target))
+    check_targets([job])
+    plan = Plan((job,), ())
+    (report,) = _enhance(plan, model, device, overwrite=True, batch_size=1, listen=_tell_all())
+    if report.failure is not None:
+        raise report.failure
+    return report
+
+
+def _tell_all(*listeners: Listener | None) -> Listener:
+    def tell(event: Event) -> None:
+        for listener in listeners:
+            if listener is not None:
+                listener(event)
+
+    return tell
+
+
+class _Clock:
+    """Seconds since it was made, and since the model was loaded."""
+
+    def __init__(self) -> None:
+        self._start = time.perf_counter()
+        self._work_start: float | None = None
+
+    def listen(self, event: Event) -> None:
+        if isinstance(event, ModelLoaded):
+            self._work_start = time.perf_counter()
+
+    def read(self) -> tuple[float, float]:
+        now = time.perf_counter()
+        return now - self._start, 0.0 if self._work_start is None else now - self._work_start
+
+
+def _enhance(
+    plan: Plan,
+    model: str | Path | nn.Module,
+    device: Device | str,
+    *,
+    overwrite: bool,
+    batch_size: int,
+    listen: Listener,
+) -> list[FileReport]:
+    from mbs_cli.enhancement.task import Task, open_tasks
+
+    opened = list(open_tasks(plan, overwrite))
+    tasks = [task for task in opened if isinstance(task, Task)]
+    reports = [report for report in opened if isinstance(report, FileReport)]
+    listen(Started(len(opened), sum(task.info.seconds for task in tasks)))
+    for report in reports:
+        listen(Finished(report))
+    if tasks:
+        from mbs_cli.enhancement.run import run_tasks
+
+        network = load_model(model, device)
+        listen(ModelLoaded())
+        for report in run_tasks(network, tasks, batch_size, listen):
+            listen(Finished(report))
+            reports.append(report)
+    return reports

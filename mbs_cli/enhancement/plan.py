@@ -1,0 +1,145 @@
+"""Which files are enhanced into which, settled before any work starts. Imports nothing heavy."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mbs_cli.audio.suffixes import AUDIO_SUFFIXES
+from mbs_cli.errors import AudioError, UsageError
+
+
+@dataclass(frozen=True)
+class Job:
+    """One file to read and the one to write."""
+
+    source: Path
+    target: Path
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The jobs, and the paths that lead to none, each with the reason."""
+
+    jobs: tuple[Job, ...]
+    unusable: tuple[tuple[Path, AudioError], ...]
+
+
+def plan_jobs(paths: Sequence[Path], output: Path) -> Plan:
+    """Find the audio files and name their outputs.
+
+    A file goes to `output/NAME`, the files of a folder to `output/` with the tree below it kept;
+    one single file goes to `output` itself if that has the file's suffix and is no folder.
+
+    Raises UsageError, before anything is touched, if the output lies in an input folder, if an
+    output would be one of the inputs, or if two inputs would make one output.
+    """
+    if not paths:
+        raise UsageError("no files or folders given", "name at least one")
+    jobs: list[Job] = []
+    unusable: list[tuple[Path, AudioError]] = []
+    for path in paths:
+        try:
+            jobs.extend(_jobs_of(path, output, is_only_path=len(paths) == 1))
+        except AudioError as error:
+            unusable.append((path, error))
+    _check_folder(jobs, output)
+    jobs = _without_repeats(jobs)
+    check_targets(jobs)
+    return Plan(tuple(jobs), tuple(unusable))
+
+
+def _jobs_of(path: Path, output: Path, is_only_path: bool) -> Iterator[Job]:
+    if path.is_dir():
+        _check_outside(path, output)
+        sources = sorted(_audio_files(path))
+        if not sources:
+            raise AudioError(
+                f"{path}: no audio files in this folder",
+                "files are found by their suffix (.wav, .flac, .ogg, .mp3, ...); name a file "
+                "itself to have it read whatever it is called",
+            )
+        yield from (Job(source, output / source.relative_to(path)) for source in sources)
+    elif not path.exists():
+        raise AudioError(f"{path}: there is no such file or folder", "check the path")
+    elif is_only_path and output.suffix and not output.is_dir():
+        yield Job(path, _file_target(path, output))
+    else:
+        yield Job(path, output / path.name)
+
+
+def _audio_files(folder: Path) -> Iterator[Path]:
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            path = Path(parent, name)
+            if path.suffix.lower() in AUDIO_SUFFIXES and not name.startswith("."):
+                yield path
+
+
+def _file_target(source: Path, output: Path) -> Path:
+    """`output` as the very file to write; a suffix that is no audio format names a folder."""
+    suffix = output.suffix.lower()
+    if suffix == source.suffix.lower():
+        return output
+    if suffix in AUDIO_SUFFIXES:
+        raise UsageError(
+            f"{output}: the output keeps the format of {source}",
+            f"name it {output.with_suffix(source.suffix)} or give a folder",
+        )
+    return output / source.name
+
+
+def _check_outside(folder: Path, output: Path) -> None:
+    if output.resolve().is_relative_to(folder.resolve()):
+        where = "is" if output.resolve() == folder.resolve() else "lies inside"
+        raise UsageError(
+            f"{output}: the output {where} the input folder {folder}",
+            "choose an output folder outside of it, so that a second run does not enhance "
+            "its own output",
+        )
+
+
+def _check_folder(jobs: Sequence[Job], output: Path) -> None:
+    if output.exists() and not output.is_dir() and any(job.target != output for job in jobs):
+        raise UsageError(
+            f"{output}: this is a file, and a folder is needed to write into",
+            "give a folder; one single file can go to a file of the same suffix",
+        )
+
+
+def _without_repeats(jobs: Iterable[Job]) -> list[Job]:
+    """A file named twice, in whatever way, is one job."""
+    return list({(_identity(job.source), job.target.resolve()): job for job in jobs}.values())
+
+
+def check_targets(jobs: Sequence[Job]) -> None:
+    """Raise UsageError if a job would write an input, or two jobs the same output.
+
+    Links do not hide anything: a symbolic or hard link to an input counts as that input.
+    """
+    inputs = {_identity(job.source): job.source for job in jobs}
+    makers: dict[str, Job] = {}
+    for job in jobs:
+        overwritten = inputs.get(_identity(job.target))
+        if overwritten is not None:
+            raise UsageError(
+                f"{job.target}: the output of {job.source} would be the input {overwritten}",
+                "choose another output; inputs are never written to",
+            )
+        first = makers.setdefault(os.path.normcase(job.target.resolve()), job)
+        if first is not job:
+            raise UsageError(
+                f"{job.target}: both {first.source} and {job.source} would be written there",
+                "enhance them in two runs with different output folders",
+            )
+
+
+def _identity(path: Path) -> str | tuple[int, int]:
+    """What makes two paths the same file: device and inode, or the path if nothing is there."""
+    try:
+        status = path.stat()
+    except OSError:
+        return os.path.normcase(path.resolve())
+    return status.st_dev, status.st_ino

@@ -1,0 +1,120 @@
+"""What enhancing tells while it runs, and what it leaves behind. Imports nothing heavy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from mbs_cli.errors import MbsError
+
+
+class Status(StrEnum):
+    """How it went with one file."""
+
+    DONE = "done"
+    SKIPPED = "skipped"  # the output was there already
+    FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class FileReport:
+    """One file: where it came from, where it went, how long it lasts, what went wrong."""
+
+    source: Path
+    target: Path | None
+    status: Status
+    seconds: float = 0.0  # of audio
+    clipped_samples: int = 0
+    note: str = ""  # something worth knowing about a file that was done
+    failure: MbsError | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """The report as plain values."""
+        return {
+            "path": str(self.source),
+            "output": None if self.target is None else str(self.target),
+            "seconds": round(self.seconds, 6),
+            "status": self.status.value,
+            "clipped_samples": self.clipped_samples,
+            "note": self.note or None,
+            "error": None if self.failure is None else str(self.failure),
+        }
+
+
+@dataclass(frozen=True)
+class EnhanceReport:
+    """All files of one run, in the order of the command line; paths that led to none come last."""
+
+    files: tuple[FileReport, ...]
+    elapsed_seconds: float  # of the whole call
+    working_seconds: float  # of that, after the model was loaded
+
+    def count(self, status: Status) -> int:
+        """How many files ended that way."""
+        return sum(file.status is status for file in self.files)
+
+    @property
+    def audio_seconds(self) -> float:
+        """Seconds of audio enhanced in this run."""
+        return sum(file.seconds for file in self.files if file.status is Status.DONE)
+
+    @property
+    def real_time_factor(self) -> float | None:
+        """Working seconds per second of audio; None if nothing was enhanced."""
+        return self.working_seconds / self.audio_seconds if self.audio_seconds else None
+
+    def to_json(self) -> dict[str, Any]:
+        """The report as plain values: `files` and `totals`."""
+        factor = self.real_time_factor
+        totals = {str(status): self.count(status) for status in Status}
+        return {
+            "files": [file.to_json() for file in self.files],
+            "totals": {
+                "files": len(self.files),
+                **totals,
+                "audio_seconds": round(self.audio_seconds, 6),
+                "elapsed_seconds": round(self.elapsed_seconds, 3),
+                "working_seconds": round(self.working_seconds, 3),
+                "real_time_factor": None if factor is None else round(factor, 5),
+            },
+        }
+
+
+@dataclass(frozen=True)
+class Started:
+    """The work is known: so many files, so many seconds of audio."""
+
+    files: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class ModelLoaded:
+    """The model is in memory: what follows is work."""
+
+
+@dataclass(frozen=True)
+class CompilingKernels:
+    """The first run on this machine compiles the scan kernels, about 10 s."""
+
+
+@dataclass(frozen=True)
+class Advanced:
+    """So many further seconds of audio of a file were enhanced."""
+
+    source: Path
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A file is done, skipped or failed."""
+
+    report: FileReport
+
+
+Event = Started | ModelLoaded | CompilingKernels | Advanced | Finished
+Listener = Callable[[Event], None]

@@ -1,0 +1,51 @@
+"""A job whose header has been read: what there is to do, known before the model is loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from mbs_cli.audio.file_info import AudioFileInfo, read_info
+from mbs_cli.enhancement.plan import Plan
+from mbs_cli.enhancement.report import FileReport, Status
+from mbs_cli.errors import MbsError
+
+
+@dataclass(frozen=True)
+class Task:
+    """One file to enhance."""
+
+    info: AudioFileInfo
+    target: Path
+
+    @property
+    def channel_seconds(self) -> float:
+        """What the model has to do: the duration times the channels."""
+        return self.info.seconds * self.info.channels
+
+    def done(self, clipped_samples: int = 0, note: str = "") -> FileReport:
+        """The report of a success."""
+        return FileReport(
+            self.info.path, self.target, Status.DONE, self.info.seconds, clipped_samples, note
+        )
+
+    def failed(self, error: MbsError) -> FileReport:
+        """The report of a failure."""
+        return FileReport(
+            self.info.path, self.target, Status.FAILED, self.info.seconds, failure=error
+        )
+
+
+def open_tasks(plan: Plan, overwrite: bool) -> Iterator[Task | FileReport]:
+    """A task for every job of the plan, or the report of why there is nothing to do."""
+    for path, error in plan.unusable:
+        yield FileReport(path, None, Status.FAILED, failure=error)
+    for job in plan.jobs:
+        if job.target.is_file() and not overwrite:
+            yield FileReport(job.source, job.target, Status.SKIPPED)
+            continue
+        try:
+            yield Task(read_info(job.source), job.target)
+        except MbsError as error:
+            yield FileReport(job.source, job.target, Status.FAILED, failure=error)

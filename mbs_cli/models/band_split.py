@@ -1,0 +1,103 @@
+"""From a spectrum to features per band: level normalisation, compression, band split.
+
+Letters: B batch, F = 257 frequency bins, T frames, K = 31 bands, D features.
+Everything inside a model is laid out (K, B, T, D): then the sequences of a time layer lie in one
+piece, and what differs from band to band is one batched matrix product over K.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from mbs_cli.audio.parameters import FRAMES_PER_SECOND
+from mbs_cli.models.bands import BAND_WIDTHS, BANDS, BINS
+
+COMPRESSION = 0.3
+LEVEL_SECONDS = 1.0  # time constant of the running level
+_LEVEL_BLOCK = 256  # frames of the running level computed by one matrix product
+_FLOOR = 1e-10  # magnitudes below count as this: a power of 0.3 has no finite slope at 0
+
+# What the running level carries: decayed sum of frame levels and of their weights, (B,) each.
+LevelState = tuple[Tensor, Tensor]
+
+
+def band_index() -> Tensor:
+    """For each band and place in it the bin (K, 17), or BINS where the band is narrower."""
+    index = torch.full((BANDS, max(BAND_WIDTHS)), BINS)
+    first = 0
+    for band, width in enumerate(BAND_WIDTHS):
+        index[band, :width] = torch.arange(first, first + width)
+        first += width
+    return index
+
+
+def running_level(frame_levels: Tensor, state: LevelState | None) -> tuple[Tensor, LevelState]:
+    """Exponentially weighted mean over the frames so far, of frame_levels (B, T): (B, T).
+
+    The weights are renormalised at the start, as in Adam, so that the first frame already has its
+    own level. Feeding the frames in pieces gives the same as feeding them at once.
+    """
+    total, weight = state or (torch.zeros_like(frame_levels[:, 0]),) * 2
+    decay = math.exp(-1.0 / (LEVEL_SECONDS * FRAMES_PER_SECOND))
+    means = []
+    for block in frame_levels.split(_LEVEL_BLOCK, dim=1):
+        age = torch.arange(block.shape[1], device=block.device)
+        lag = age[None, :] - age[:, None]  # [s, t]: how long ago frame s was at frame t
+        kernel = torch.where(lag >= 0, decay ** lag.clamp_min(0), 0.0)
+        carried = decay ** (age + 1.0)
+        totals = block @ kernel + total[:, None] * carried
+        weights = kernel.sum(0) + weight[:, None] * carried
+        means.append(totals / weights)
+        total, weight = totals[:, -1], weights[:, -1]
+    return torch.cat(means, dim=1), (total, weight)
+
+
+class BandSplit(nn.Module):
+    """Spectrum (B, F, T, 2) -> features (K, B, T, D).
+
+    The compressed spectrum |Y|^0.3 e^{j phase} and its magnitude, divided by their running level:
+    scaling the input does not change the features, and quiet frames and bands stay quiet beside
+    loud ones (a norm over each band of each frame would hide just that). Per band then a gain and
+    bias for each value and a Linear.
+    """
+
+    index: Tensor
+
+    def __init__(self, features: int) -> None:
+        super().__init__()
+        self.register_buffer("index", band_index(), persistent=False)
+        self.gain = nn.Parameter(torch.ones(3, BINS))
+        self.shift = nn.Parameter(torch.zeros(3, BINS))
+        self.weight = nn.Parameter(torch.empty(3, BINS, features))
+        self.bias = nn.Parameter(torch.zeros(BANDS, 1, features))
+        with torch.no_grad():
+            first = 0
+            for width in BAND_WIDTHS:
+                bound = 1 / math.sqrt(3 * width)
+                self.weight[:, first : first + width].uniform_(-bound, bound)
+                first += width
+
+    def forward(self, spectrum: Tensor, state: LevelState | None) -> tuple[Tensor, LevelState]:
+        """Features, and the running level to carry over."""
+        batch, _, frames, _ = spectrum.shape
+        values, state = self._compress(spectrum, state)
+        values = values * self.gain[:, :, None] + self.shift[:, :, None]
+        padded = F.pad(values, (0, 0, 0, 1))  # bin BINS is the zero that fills narrow bands
+        banded = padded[:, :, self.index].permute(2, 0, 4, 1, 3).reshape(BANDS, batch * frames, -1)
+        weight = F.pad(self.weight, (0, 0, 0, 1))[:, self.index]  # (3, K, 17, D)
+        weight = weight.transpose(0, 1).reshape(BANDS, -1, weight.shape[-1])
+        features = torch.baddbmm(self.bias.to(banded.dtype), banded, weight)
+        return features.view(BANDS, batch, frames, -1), state
+
+    def _compress(self, spectrum: Tensor, state: LevelState | None) -> tuple[Tensor, LevelState]:
+        """Magnitude, real and imaginary part (B, 3, F, T), compressed and level-normalised."""
+        magnitude = spectrum.square().sum(-1).clamp_min(_FLOOR**2).sqrt()
+        compressed = magnitude**COMPRESSION
+        level, state = running_level(compressed.square().mean(1), state)
+        scale = level.rsqrt()[:, None]
+        parts = spectrum * (compressed / magnitude * scale)[..., None]
+        return torch.stack([compressed * scale, parts[..., 0], parts[..., 1]], dim=1), state

@@ -1,0 +1,125 @@
+"""What a model is made of, and the five presets.
+
+Imports no torch, so that help texts are instant.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+from mbs_cli.errors import UsageError
+
+TimeLayer = Literal["mamba", "bidirectional-mamba", "lstm"]
+BandLayer = Literal["mlp", "bidirectional-mamba", "none"]
+Decoder = Literal["magnitude-phase", "magnitude", "complex-3-tap"]
+Branches = Literal["shared", "dual"]
+
+
+def _check_range(name: str, value: int, low: int, high: int) -> None:
+    if type(value) is not int or not low <= value <= high:
+        raise UsageError(
+            f"model config: {name} is {value!r}, expected a whole number from {low} to {high}"
+        )
+
+
+def _check_choice(name: str, value: str, accepted: tuple[str, ...]) -> None:
+    if value not in accepted:
+        raise UsageError(
+            f"model config: {name} is {value!r}, expected one of {', '.join(accepted)}"
+        )
+
+
+@dataclass(frozen=True)
+class MbsNetConfig:
+    """The sizes and switches of MBS-Net; the defaults are the preset `mbs-net`."""
+
+    features: int = 128  # D, per band and frame
+    layers: int = 4  # time layers
+    states: int = 12  # N, per feature of a Mamba block
+    expand: int = 1  # inner features of a Mamba block = expand * features
+    decoder_hidden: int = 220  # hidden features per band of each decoder
+    time_layer: TimeLayer = "mamba"  # what looks along time in each band
+    band_layer: BandLayer = "mlp"  # what looks across the bands of a frame
+    band_layer_every: int = 1  # one band layer after that many time layers
+    decoder: Decoder = "magnitude-phase"  # how the estimate is made of the input spectrum
+    branches: Branches = "shared"  # one encoder, or one for each of magnitude and phase
+
+    def __post_init__(self) -> None:
+        _check_range("features", self.features, 8, 1024)
+        _check_range("layers", self.layers, 1, 32)
+        _check_range("states", self.states, 1, 128)
+        _check_range("expand", self.expand, 1, 4)
+        _check_range("decoder_hidden", self.decoder_hidden, 8, 4096)
+        _check_range("band_layer_every", self.band_layer_every, 1, self.layers)
+        _check_choice("time_layer", self.time_layer, get_args(TimeLayer))
+        _check_choice("band_layer", self.band_layer, get_args(BandLayer))
+        _check_choice("decoder", self.decoder, get_args(Decoder))
+        _check_choice("branches", self.branches, get_args(Branches))
+        if self.branches == "dual" and self.decoder != "magnitude-phase":
+            raise UsageError(
+                f"model config: branches is 'dual' and decoder is {self.decoder!r}; "
+                "two branches need the decoder 'magnitude-phase'"
+            )
+
+    @property
+    def is_causal(self) -> bool:
+        """Whether no output frame depends on a later input frame."""
+        return self.time_layer != "bidirectional-mamba"
+
+    @property
+    def inner_features(self) -> int:
+        """E, the features inside a Mamba block."""
+        return self.expand * self.features
+
+    @property
+    def step_rank(self) -> int:
+        """The rank of the step-size projection of a Mamba block: ceil(D / 16)."""
+        return -(-self.features // 16)
+
+
+@dataclass(frozen=True)
+class BsrnnConfig:
+    """The sizes of BSRNN; the defaults are the preset `bsrnn`."""
+
+    features: int = 64  # D, per band and frame
+    layers: int = 5  # pairs of a time LSTM and a band LSTM
+
+    def __post_init__(self) -> None:
+        _check_range("features", self.features, 8, 1024)
+        _check_range("layers", self.layers, 1, 32)
+
+    @property
+    def is_causal(self) -> bool:
+        """False: the time LSTM runs forward only, but GroupNorm averages over all frames."""
+        return False
+
+
+ModelConfig = MbsNetConfig | BsrnnConfig
+
+ARCHITECTURES: dict[str, type[Any]] = {"mbs-net": MbsNetConfig, "bsrnn": BsrnnConfig}
+
+PRESETS: dict[str, ModelConfig] = {
+    "mbs-net": MbsNetConfig(),
+    "mbs-net-small": MbsNetConfig(features=64, decoder_hidden=80),
+    "mbs-net-bidirectional": MbsNetConfig(
+        decoder_hidden=96,
+        time_layer="bidirectional-mamba",
+        band_layer="bidirectional-mamba",
+    ),
+    "mbs-net-original": MbsNetConfig(
+        states=16,
+        expand=2,
+        decoder_hidden=512,
+        time_layer="bidirectional-mamba",
+        band_layer="bidirectional-mamba",
+        band_layer_every=4,
+        branches="dual",
+    ),
+    "bsrnn": BsrnnConfig(),
+}
+
+
+def architecture_of(config: ModelConfig) -> str:
+    """The name of the architecture that a config belongs to: `mbs-net` or `bsrnn`."""
+    return next(name for name, kind in ARCHITECTURES.items() if isinstance(config, kind))

@@ -1,0 +1,124 @@
+"""From features per band to an estimate of the clean spectrum.
+
+Letters: B batch, F = 257 frequency bins, T frames, K = 31 bands, D features, H hidden features.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from mbs_cli.models.band_split import band_index
+from mbs_cli.models.bands import BAND_WIDTHS, BANDS, BINS
+
+_UNIT_FLOOR = 1e-6  # keeps the rotation differentiable where both of its parts are 0
+
+
+class BandDecoder(nn.Module):
+    """Per band LayerNorm, Linear to H, tanh, Linear: (K, B, T, D) -> (B, values, F, T)."""
+
+    index: Tensor
+    place: Tensor
+
+    def __init__(self, features: int, hidden: int, values: int) -> None:
+        super().__init__()
+        index = band_index()
+        self.register_buffer("index", index, persistent=False)
+        self.register_buffer("place", (index.flatten() < BINS).nonzero()[:, 0], persistent=False)
+        self.norm_gain = nn.Parameter(torch.ones(BANDS, 1, features))
+        self.norm_shift = nn.Parameter(torch.zeros(BANDS, 1, features))
+        self.hidden_weight = nn.Parameter(torch.empty(BANDS, features, hidden))
+        self.hidden_bias = nn.Parameter(torch.zeros(BANDS, 1, hidden))
+        self.weight = nn.Parameter(torch.empty(values, BINS, hidden))
+        self.bias = nn.Parameter(torch.zeros(values, BINS))
+        nn.init.uniform_(self.hidden_weight, -1 / math.sqrt(features), 1 / math.sqrt(features))
+        nn.init.uniform_(self.weight, -1 / math.sqrt(hidden), 1 / math.sqrt(hidden))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """The values of every bin, float32."""
+        bands, batch, frames, size = features.shape
+        normed = F.layer_norm(features.view(bands, batch * frames, size), (size,))
+        normed = normed * self.norm_gain + self.norm_shift
+        hidden = torch.tanh(torch.baddbmm(self.hidden_bias, normed, self.hidden_weight))
+        values = self.weight.shape[0]
+        weight = F.pad(self.weight, (0, 0, 0, 1))[:, self.index]  # (values, K, 17, H)
+        weight = weight.permute(1, 3, 0, 2).reshape(bands, hidden.shape[-1], -1)
+        banded = torch.bmm(hidden, weight).view(bands, batch, frames, values, max(BAND_WIDTHS))
+        banded = banded.permute(1, 3, 0, 4, 2).reshape(batch, values, -1, frames)
+        return banded[:, :, self.place].float() + self.bias[:, :, None]
+
+
+class MagnitudeDecoder(nn.Module):
+    """A gain in (0, 2) per bin, of features gated by a sigmoid head: (B, F, T)."""
+
+    def __init__(self, features: int, hidden: int) -> None:
+        super().__init__()
+        self.head = nn.Linear(features, features)
+        self.decoder = BandDecoder(features, hidden, values=1)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(K, B, T, D) -> (B, F, T)."""
+        gated = features * torch.sigmoid(self.head(features))
+        return 2 * torch.sigmoid(self.decoder(gated)[:, 0])
+
+
+class PhaseDecoder(nn.Module):
+    """A rotation per bin as a unit vector (B, F, T, 2), of features gated by a tanh head.
+
+    It starts near no rotation; the vector is normalised rather than made of an angle, so that
+    no step of it has an infinite slope.
+    """
+
+    def __init__(self, features: int, hidden: int) -> None:
+        super().__init__()
+        self.head = nn.Linear(features, features)
+        self.decoder = BandDecoder(features, hidden, values=2)
+        with torch.no_grad():
+            self.decoder.bias[0].fill_(1.0)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(K, B, T, D) -> (B, F, T, 2)."""
+        gated = features * torch.tanh(self.head(features))
+        vector = self.decoder(gated).permute(0, 2, 3, 1)
+        length = (vector.square().sum(-1, keepdim=True) + _UNIT_FLOOR).sqrt()
+        rotation: Tensor = vector / length
+        return rotation
+
+
+class ComplexDecoder(nn.Module):
+    """A complex mask over 3 neighbouring frames, this one and the two before it.
+
+    Each output bin is the sum of the bin's three taps times their masks (deep filtering along
+    time, Mack & Habets, arXiv 1904.08369), so that the decoder stays causal.
+    """
+
+    TAPS = 3
+
+    def __init__(self, features: int, hidden: int) -> None:
+        super().__init__()
+        self.decoder = BandDecoder(features, hidden, values=2 * self.TAPS)
+        with torch.no_grad():
+            self.decoder.bias[0].fill_(1.0)
+
+    def forward(self, features: Tensor, spectrum: Tensor, history: Tensor) -> Tensor:
+        """Estimate (B, F, T, 2) from spectrum (B, F, T, 2) and the two frames before it."""
+        masks = self.decoder(features)
+        padded = torch.cat([history, spectrum], dim=2)
+        frames = spectrum.shape[2]
+        estimate = torch.zeros_like(spectrum)
+        for tap in range(self.TAPS):
+            first = self.TAPS - 1 - tap
+            past = padded[:, :, first : first + frames]
+            real, imaginary = masks[:, 2 * tap], masks[:, 2 * tap + 1]
+            estimate = estimate + rotate(past, torch.stack([real, imaginary], dim=-1))
+        return estimate
+
+
+def rotate(spectrum: Tensor, factor: Tensor) -> Tensor:
+    """Complex product of two real views (..., 2)."""
+    real = spectrum[..., 0] * factor[..., 0] - spectrum[..., 1] * factor[..., 1]
+    imaginary = spectrum[..., 0] * factor[..., 1] + spectrum[..., 1] * factor[..., 0]
+    return torch.stack([real, imaginary], dim=-1)

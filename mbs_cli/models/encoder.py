@@ -1,0 +1,105 @@
+"""The encoder of MBS-Net: layers along time in every band, layers across the bands of a frame.
+
+Letters: K = 31 bands, B batch, T frames, D features.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from mbs_cli.models.bands import BANDS
+from mbs_cli.models.config import MbsNetConfig
+from mbs_cli.models.mamba import MambaLayer
+
+# What one time layer carries from call to call: two tensors, whose meaning is the layer's own.
+LayerState = tuple[Tensor, Tensor]
+
+
+def _mamba_layer(config: MbsNetConfig, bidirectional: bool) -> MambaLayer:
+    return MambaLayer(
+        config.features, config.expand, config.states, config.step_rank, bidirectional
+    )
+
+
+class LstmLayer(nn.Module):
+    """LayerNorm, LSTM over time, Linear, residual: the recurrence that Mamba replaces."""
+
+    def __init__(self, features: int, hidden: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(features)
+        self.lstm = nn.LSTM(features, hidden, batch_first=True)
+        self.out_proj = nn.Linear(hidden, features)
+
+    def forward(self, x: Tensor, state: LayerState | None = None) -> tuple[Tensor, LayerState]:
+        """(S, L, D) -> (S, L, D), and the state after the last step."""
+        y, state = self.lstm(self.norm(x), state)
+        return torch.add(x, self.out_proj(y)), state
+
+
+class BandMixer(nn.Module):
+    """MLP over the band axis (K -> 2K -> K), the same for every feature, with residual."""
+
+    def __init__(self, features: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(features)
+        self.expand = nn.Linear(BANDS, 2 * BANDS)
+        self.reduce = nn.Linear(2 * BANDS, BANDS)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(K, B, T, D) -> (K, B, T, D)."""
+        columns = self.norm(x).view(BANDS, -1)
+        hidden = F.gelu(torch.addmm(self.expand.bias[:, None], self.expand.weight, columns))
+        mixed = torch.addmm(self.reduce.bias[:, None], self.reduce.weight, hidden)
+        return torch.add(x, mixed.view_as(x))
+
+
+class BandMamba(nn.Module):
+    """A bidirectional Mamba layer along the bands of each frame."""
+
+    def __init__(self, config: MbsNetConfig) -> None:
+        super().__init__()
+        self.layer = _mamba_layer(config, bidirectional=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(K, B, T, D) -> (K, B, T, D)."""
+        bands, batch, frames, size = x.shape
+        sequences = x.permute(1, 2, 0, 3).reshape(batch * frames, bands, size)
+        y: Tensor = self.layer(sequences)[0]
+        return y.view(batch, frames, bands, size).permute(2, 0, 1, 3).contiguous()
+
+
+class Encoder(nn.Module):
+    """Time layers, with a band layer after every `band_layer_every` of them."""
+
+    def __init__(self, config: MbsNetConfig) -> None:
+        super().__init__()
+        self.every = config.band_layer_every
+        self.time_layers = nn.ModuleList(self._time_layer(config) for _ in range(config.layers))
+        count = 0 if config.band_layer == "none" else config.layers // self.every
+        self.band_layers = nn.ModuleList(self._band_layer(config) for _ in range(count))
+
+    @staticmethod
+    def _time_layer(config: MbsNetConfig) -> nn.Module:
+        if config.time_layer == "lstm":
+            return LstmLayer(config.features, config.inner_features)
+        return _mamba_layer(config, config.time_layer == "bidirectional-mamba")
+
+    @staticmethod
+    def _band_layer(config: MbsNetConfig) -> nn.Module:
+        return BandMixer(config.features) if config.band_layer == "mlp" else BandMamba(config)
+
+    def forward(
+        self, x: Tensor, states: list[LayerState] | None = None
+    ) -> tuple[Tensor, list[LayerState]]:
+        """(K, B, T, D) -> (K, B, T, D), and the state of every time layer after the last frame."""
+        after: list[LayerState] = []
+        for place, layer in enumerate(self.time_layers):
+            sequences, state = layer(x.flatten(0, 1), states[place] if states else None)
+            x = sequences.view_as(x)
+            after.append(state)
+            band_place, rest = divmod(place + 1, self.every)
+            if rest == 0 and band_place <= len(self.band_layers):
+                x = self.band_layers[band_place - 1](x)
+        return x, after

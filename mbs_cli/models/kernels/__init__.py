@@ -1,0 +1,1 @@
+"""Fused numba kernels for the CPU; importing one imports numba."""

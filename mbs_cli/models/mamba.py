@@ -1,0 +1,95 @@
+"""The Mamba block (Gu & Dao, arXiv 2312.00752, section 3.4) over sequences of any length.
+
+Letters: S sequences, L steps, D features, E = expand * D inner features, N states per feature.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from mbs_cli.models.convolution import causal_conv_silu
+from mbs_cli.models.scan import selective_scan
+
+CONV_WIDTH = 4
+STEP_MIN, STEP_MAX = 0.001, 0.1  # dt at the start of training, log-uniform: 1 to 100 frames or more
+
+# What a block carries from one call to the next: the last inputs of its convolution
+# (S, CONV_WIDTH - 1, E) and the state of its scan (S, E, N).
+MambaState = tuple[Tensor, Tensor]
+
+
+class Mamba(nn.Module):
+    """One direction of a Mamba block, without norm and residual: (S, L, D) -> (S, L, D)."""
+
+    def __init__(self, features: int, expand: int, states: int, step_rank: int) -> None:
+        super().__init__()
+        inner = expand * features
+        self.states, self.step_rank = states, step_rank
+        self.in_proj = nn.Linear(features, 2 * inner, bias=False)
+        self.conv_weight = nn.Parameter(torch.empty(CONV_WIDTH, inner))
+        self.conv_bias = nn.Parameter(torch.zeros(inner))
+        self.x_proj = nn.Linear(inner, step_rank + 2 * states, bias=False)
+        self.dt_proj = nn.Linear(step_rank, inner)
+        self.A_log = nn.Parameter(torch.empty(inner, states))
+        self.D = nn.Parameter(torch.empty(inner))
+        self.out_proj = nn.Linear(inner, features, bias=False)
+        self.reset_dynamics()
+
+    def reset_dynamics(self) -> None:
+        """Start the convolution, step sizes and decays where Mamba starts them.
+
+        Runs last and is never overwritten: a general initialisation of the Linears would wipe the
+        bias of dt_proj, and the slowest state would forget within a frame.
+        """
+        inner = self.D.shape[0]
+        bound = 1 / math.sqrt(CONV_WIDTH)
+        nn.init.uniform_(self.conv_weight, -bound, bound)
+        nn.init.uniform_(self.dt_proj.weight, -(self.step_rank**-0.5), self.step_rank**-0.5)
+        with torch.no_grad():
+            step = torch.exp(torch.empty(inner).uniform_(math.log(STEP_MIN), math.log(STEP_MAX)))
+            self.dt_proj.bias.copy_(step + torch.log(-torch.expm1(-step)))  # inverse softplus
+            self.A_log.copy_(torch.arange(1, self.states + 1).log().expand(inner, -1))
+            self.D.fill_(1.0)
+
+    def forward(self, x: Tensor, state: MambaState | None = None) -> tuple[Tensor, MambaState]:
+        """Outputs and the state after the last step; `state` None starts from silence."""
+        past, scan_state = (None, None) if state is None else state
+        raw, gate = self.in_proj(x).chunk(2, dim=-1)
+        if past is None:
+            past = raw.new_zeros(raw.shape[0], CONV_WIDTH - 1, raw.shape[2])
+        main = causal_conv_silu(raw, self.conv_weight, self.conv_bias, past)
+        past = torch.cat([past, raw[:, -(CONV_WIDTH - 1) :]], dim=1)[:, -(CONV_WIDTH - 1) :]
+        step, B, C = self.x_proj(main).split([self.step_rank, self.states, self.states], dim=-1)
+        dt = F.softplus(self.dt_proj(step).float())
+        A = -torch.exp(self.A_log.float())
+        y, scan_state = selective_scan(main, dt, A, B, C, self.D, scan_state)
+        return self.out_proj(y.to(gate.dtype) * F.silu(gate)), (past, scan_state)
+
+
+class MambaLayer(nn.Module):
+    """LayerNorm, Mamba in one or both directions, residual: (S, L, D) -> (S, L, D)."""
+
+    def __init__(
+        self, features: int, expand: int, states: int, step_rank: int, bidirectional: bool
+    ) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(features)
+        self.forward_mamba = Mamba(features, expand, states, step_rank)
+        self.backward_mamba: Mamba | None = None
+        self.merge: nn.Linear | None = None
+        if bidirectional:
+            self.backward_mamba = Mamba(features, expand, states, step_rank)
+            self.merge = nn.Linear(2 * features, features)
+
+    def forward(self, x: Tensor, state: MambaState | None = None) -> tuple[Tensor, MambaState]:
+        """Outputs and the state of the forward direction after the last step."""
+        normed = self.norm(x)
+        y, state = self.forward_mamba(normed, state)
+        if self.backward_mamba is not None and self.merge is not None:
+            reverse, _ = self.backward_mamba(normed.flip(1))
+            y = self.merge(torch.cat([y, reverse.flip(1)], dim=-1))
+        return x + y, state

@@ -1,0 +1,96 @@
+"""MBS-Net: band split, selective state-space encoder, magnitude and phase decoders.
+
+Letters: B batch, F = 257 frequency bins, T frames. Spectra are real views (B, F, T, 2) of the
+uncompressed STFT (`mbs_cli.audio.stft`); no complex tensor appears in the network.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from mbs_cli.errors import UsageError
+from mbs_cli.models.band_split import BandSplit, LevelState
+from mbs_cli.models.config import MbsNetConfig
+from mbs_cli.models.decoders import ComplexDecoder, MagnitudeDecoder, PhaseDecoder, rotate
+from mbs_cli.models.encoder import Encoder, LayerState
+
+
+@dataclass(frozen=True)
+class State:
+    """Everything that a causal model remembers of the frames it has seen."""
+
+    level: LevelState
+    layers: list[LayerState]
+    past_frames: Tensor  # (B, F, 2, 2): the last two input frames, for the complex decoder
+
+
+class MbsNet(nn.Module):
+    """One class for all MBS-Net presets; the config says which."""
+
+    def __init__(self, config: MbsNetConfig) -> None:
+        super().__init__()
+        self.config = config
+        features, hidden = config.features, config.decoder_hidden
+        self.band_split = BandSplit(features)
+        self.encoder = Encoder(config)
+        self.phase_encoder = Encoder(config) if config.branches == "dual" else None
+        self.magnitude: MagnitudeDecoder | None = None
+        self.phase: PhaseDecoder | None = None
+        self.complex: ComplexDecoder | None = None
+        if config.decoder == "complex-3-tap":
+            self.complex = ComplexDecoder(features, hidden)
+        else:
+            self.magnitude = MagnitudeDecoder(features, hidden)
+        if config.decoder == "magnitude-phase":
+            self.phase = PhaseDecoder(features, hidden)
+
+    @property
+    def is_causal(self) -> bool:
+        """Whether no output frame depends on a later input frame, so that `stream` works."""
+        return self.config.is_causal
+
+    def forward(self, spectrum: Tensor) -> Tensor:
+        """The clean estimate (B, F, T, 2) of a whole utterance (B, F, T, 2)."""
+        estimate, _ = self._run(spectrum, None)
+        return estimate
+
+    def stream(self, spectrum: Tensor, state: State | None = None) -> tuple[Tensor, State]:
+        """As `forward`, for the next T >= 1 frames of an endless signal.
+
+        Pass the state returned by the call before (None at the start): pieces give what the whole
+        gives. Raises UsageError if the model looks ahead in time.
+        """
+        if not self.is_causal:
+            raise UsageError(
+                "this model looks both ways in time, so it cannot run as a stream",
+                "use a causal preset such as mbs-net, or enhance whole files",
+            )
+        return self._run(spectrum, state)
+
+    def _run(self, spectrum: Tensor, state: State | None) -> tuple[Tensor, State]:
+        features, level = self.band_split(spectrum, state.level if state else None)
+        known = state.layers if state else None
+        split_at = self.config.layers
+        encoded, layers = self.encoder(features, known[:split_at] if known else None)
+        phase_features = encoded
+        if self.phase_encoder is not None:
+            phase_features, more = self.phase_encoder(features, known[split_at:] if known else None)
+            layers = layers + more
+        silence = spectrum.new_zeros(*spectrum.shape[:2], ComplexDecoder.TAPS - 1, 2)
+        past = state.past_frames if state else silence
+        estimate = self._decode(encoded, phase_features, spectrum, past)
+        past = torch.cat([past, spectrum], dim=2)[:, :, -silence.shape[2] :]
+        return estimate, State(level, layers, past)
+
+    def _decode(
+        self, encoded: Tensor, phase_features: Tensor, spectrum: Tensor, past: Tensor
+    ) -> Tensor:
+        if self.complex is not None:
+            estimate: Tensor = self.complex(encoded, spectrum, past)
+            return estimate
+        assert self.magnitude is not None
+        estimate = spectrum * self.magnitude(encoded)[..., None]
+        return estimate if self.phase is None else rotate(estimate, self.phase(phase_features))

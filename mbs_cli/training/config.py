@@ -1,0 +1,84 @@
+"""Everything that decides a training run, saved with it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mbs_cli.data.config import MixingConfig
+from mbs_cli.errors import UsageError
+
+
+@dataclass(frozen=True)
+class LossConfig:
+    """Weights of the parts of the loss; the defaults are the shipped recipe."""
+
+    magnitude: float = 90.0  # compressed magnitudes
+    complex: float = 20.0  # compressed real and imaginary parts
+    si_sdr: float = 1.0  # bels of scale-invariant signal-to-distortion ratio
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """One training run; the defaults are the shipped recipe."""
+
+    data: Path  # holds clean/ and noise/, or train/ and valid/ with both
+    out: Path  # the run folder
+    model: str = "mbs-net"  # a preset
+    minutes: float | None = None  # stop after that much training, earlier runs counted in
+    steps: int | None = None  # stop after that many steps; exactly repeatable
+    batch_size: int = 4  # clips per step
+    learning_rate: float = 1e-3  # at the end of the warm-up
+    warmup_steps: int = 200  # steps of linearly rising learning rate
+    final_rate: float = 0.01  # share of the learning rate that the cosine ends at
+    weight_decay: float = 0.01  # not on biases, gains, decays and step sizes
+    gradient_clip: float = 5.0  # largest norm of the gradient
+    ema_decay: float = 0.999  # of the averaged weights, which are what is kept in the end
+    seed: int = 1  # decides the initial weights and every clip
+    device: str = "auto"  # auto, cpu, cuda or mps
+    bfloat16: bool = True  # matrix products in bfloat16; scan, loss and weights stay float32
+    workers: int = 1  # processes that mix clips
+    save_minutes: float = 5.0  # between two saves
+    validate_minutes: float = 15.0  # between two validations
+    validation_items: int = 24  # mixtures scored each time
+    cache: Path | None = None  # decoded audio; None: the user's cache folder
+    mixing: MixingConfig = field(default_factory=MixingConfig)
+    loss: LossConfig = field(default_factory=LossConfig)
+
+    def __post_init__(self) -> None:
+        if (self.minutes is None) == (self.steps is None):
+            raise UsageError(
+                "how long to train is not clear", "give either --minutes or --steps, not both"
+            )
+        for flag, value in (
+            ("--minutes", self.minutes),
+            ("--steps", self.steps),
+            ("--batch-size", self.batch_size),
+            ("--learning-rate", self.learning_rate),
+            ("--save-minutes", self.save_minutes),
+            ("--validate-minutes", self.validate_minutes),
+            ("--validation-items", self.validation_items),
+        ):
+            if value is not None and not (math.isfinite(value) and value > 0):
+                raise UsageError(f"{flag} {value}: expected a number above 0")
+
+    @property
+    def run_state(self) -> Path:
+        """What a resumed run starts from."""
+        return self.out / "resume.safetensors"
+
+    @property
+    def last_weights(self) -> Path:
+        """The averaged weights at the last save, as a checkpoint to enhance with."""
+        return self.out / "last.safetensors"
+
+    @property
+    def best_weights(self) -> Path:
+        """The averaged weights that validated best."""
+        return self.out / "best.safetensors"
+
+    @property
+    def metrics_file(self) -> Path:
+        """One line of figures per report."""
+        return self.out / "metrics.csv"

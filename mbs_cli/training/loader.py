@@ -1,0 +1,74 @@
+"""Training clips in batches, mixed by worker processes beside the step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from mbs_cli.data.cache import AudioStore, open_store
+from mbs_cli.data.layout import Split
+from mbs_cli.data.mixing import Mixer
+from mbs_cli.training.config import TrainConfig
+
+_PREFETCHED_BATCHES = 8
+
+
+def make_mixer(
+    split: Split, config: TrainConfig, on_file: Callable[[int, int], None] | None = None
+) -> Mixer:
+    """The mixer over a split; files are decoded now unless they were before."""
+    cache = config.cache or default_cache()
+
+    def store(files: list[Path]) -> AudioStore:
+        return open_store(files, cache, on_file)
+
+    rooms = store(split.rir) if split.rir else None
+    return Mixer(store(split.clean), store(split.noise), rooms, config.mixing, config.seed)
+
+
+def default_cache() -> Path:
+    """The user's cache folder for decoded audio."""
+    from platformdirs import user_cache_path
+
+    return user_cache_path("mbs") / "audio"
+
+
+class _Clips(Dataset[tuple[Tensor, Tensor]]):
+    def __init__(self, mixer: Mixer) -> None:
+        self.mixer = mixer
+
+    def __getitem__(self, number: int) -> tuple[Tensor, Tensor]:
+        noisy, target = self.mixer.clip(number)
+        return torch.from_numpy(noisy), torch.from_numpy(target)
+
+
+class _FromStep:
+    """Clip numbers of the batches from one step on, without end."""
+
+    def __init__(self, first_step: int, batch_size: int) -> None:
+        self.first_step, self.batch_size = first_step, batch_size
+
+    def __iter__(self) -> Iterator[list[int]]:
+        step = self.first_step
+        while True:
+            yield list(range(step * self.batch_size, (step + 1) * self.batch_size))
+            step += 1
+
+
+def training_batches(
+    mixer: Mixer, config: TrainConfig, first_step: int
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Noisy and clean (B, S) of step `first_step`, of the next, and so on without end."""
+    return iter(
+        DataLoader(
+            _Clips(mixer),
+            batch_sampler=_FromStep(first_step, config.batch_size),
+            num_workers=config.workers,
+            prefetch_factor=_PREFETCHED_BATCHES if config.workers else None,
+            persistent_workers=config.workers > 0,
+        )
+    )

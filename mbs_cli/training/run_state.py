@@ -1,0 +1,127 @@
+"""What a killed run needs to go on as if nothing had happened, in one safetensors file."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from mbs_cli.errors import CheckpointError
+from mbs_cli.training.config import TrainConfig
+from mbs_cli.training.optimizer import WeightAverage
+
+# May differ between the runs before and after a resume; everything else must not.
+_FREE_FIELDS = frozenset(
+    {
+        "data",
+        "out",
+        "minutes",
+        "steps",
+        "device",
+        "workers",
+        "save_minutes",
+        "validate_minutes",
+        "cache",
+    }
+)
+
+
+@dataclass
+class Progress:
+    """How far a run has come."""
+
+    step: int = 0  # steps done
+    seconds: float = 0.0  # of training, validation and saving not counted
+    best_score: float | None = None  # of the best validation so far
+    skipped_steps: int = 0  # steps left out because loss or gradient was not finite
+
+
+def save_run(
+    config: TrainConfig,
+    progress: Progress,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    average: WeightAverage,
+) -> None:
+    """Write weights, average, optimizer state and progress; the old file stays until it is done."""
+    tensors: dict[str, Tensor] = {}
+    for name, parameter in model.named_parameters():
+        tensors[f"model/{name}"] = parameter.detach()
+        tensors[f"average/{name}"] = average.values[name]
+        for key, value in optimizer.state.get(parameter, {}).items():
+            tensors[f"optimizer/{key}/{name}"] = value
+    tensors = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
+    metadata = {"progress": json.dumps(asdict(progress)), "config": json.dumps(recipe_of(config))}
+    partial = config.run_state.with_suffix(".part")
+    try:
+        save_file(tensors, partial, metadata)
+        with partial.open("rb") as written:
+            os.fsync(written.fileno())
+        partial.replace(config.run_state)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def load_run(
+    config: TrainConfig,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    average: WeightAverage,
+) -> Progress:
+    """Overwrite weights, average and optimizer state with the saved ones; the progress so far.
+
+    Raises CheckpointError if the file is damaged, or names the first option that differs.
+    """
+    path = config.run_state
+    try:
+        with safe_open(path, framework="pt") as saved:
+            metadata = saved.metadata() or {}
+            tensors = {name: saved.get_tensor(name) for name in saved.keys()}  # noqa: SIM118
+        progress = Progress(**json.loads(metadata["progress"]))
+        _check_same(path, json.loads(metadata["config"]), json.loads(json.dumps(recipe_of(config))))
+        _restore(tensors, model, optimizer, average)
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise CheckpointError(
+            f"{path}: cannot be resumed from: {error}", "start anew with another --out"
+        ) from error
+    return progress
+
+
+def recipe_of(config: TrainConfig) -> dict[str, Any]:
+    """The options that decide what is learnt; where, how long and how often saved is left out."""
+    return {name: value for name, value in asdict(config).items() if name not in _FREE_FIELDS}
+
+
+def _check_same(path: Path, saved: dict[str, Any], wanted: dict[str, Any]) -> None:
+    for name in sorted(saved.keys() | wanted.keys()):
+        if saved.get(name) != wanted.get(name):
+            flag = "--" + name.replace("_", "-")
+            raise CheckpointError(
+                f"{path}: the run was started with {flag} {saved.get(name)}, "
+                f"now it is {wanted.get(name)}",
+                "resume with the options that it was started with, or use another --out",
+            )
+
+
+def _restore(
+    tensors: dict[str, Tensor],
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    average: WeightAverage,
+) -> None:
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            parameter.copy_(tensors[f"model/{name}"])
+            average.values[name].copy_(tensors[f"average/{name}"])
+            state = {}
+            for key in ("step", "exp_avg", "exp_avg_sq"):
+                value = tensors[f"optimizer/{key}/{name}"]
+                state[key] = value if key == "step" else value.to(parameter.device)
+            optimizer.state[parameter] = state

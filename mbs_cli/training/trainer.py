@@ -1,0 +1,276 @@
+"""The training loop: mixes, steps, averages, validates, saves; never prints."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from mbs_cli.audio.stft import stft
+from mbs_cli.data.layout import find_splits
+from mbs_cli.device import resolve_device
+from mbs_cli.errors import MbsError, UsageError
+from mbs_cli.models.checkpoint import save_checkpoint
+from mbs_cli.models.checkpoint_info import CheckpointInfo
+from mbs_cli.models.config import PRESETS
+from mbs_cli.models.registry import build_model
+from mbs_cli.training.config import TrainConfig
+from mbs_cli.training.events import (
+    DataReport,
+    Decoding,
+    Event,
+    Finished,
+    Report,
+    Saved,
+    Started,
+    Validated,
+)
+from mbs_cli.training.loader import make_mixer, training_batches
+from mbs_cli.training.losses import enhancement_loss
+from mbs_cli.training.metrics_file import MetricsFile
+from mbs_cli.training.optimizer import (
+    WeightAverage,
+    learning_rate_at,
+    make_optimizer,
+    set_learning_rate,
+)
+from mbs_cli.training.run_state import Progress, load_run, recipe_of, save_run
+from mbs_cli.training.validation import score_model, score_noisy, selection_score, validation_items
+
+REPORT_SECONDS = 20.0
+_SKIPPED_IN_A_ROW = 20  # non-finite steps that end the run
+
+OnEvent = Callable[[Event], None]
+
+
+def train(
+    config: TrainConfig,
+    resume: bool = False,
+    on_event: OnEvent = lambda _: None,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> Finished:
+    """Train a model as `config` says, in `config.out`; events go to `on_event`.
+
+    With `resume` the run in that folder goes on, step for step as if it had never stopped.
+    `should_stop` is asked after every step; the run then saves and ends. Raises DataError for a
+    data folder that lacks something, UsageError for options that do not fit, CheckpointError for
+    a run that cannot be resumed.
+    """
+    if config.model not in PRESETS:
+        raise UsageError(f"no model {config.model!r}", f"choose one of {', '.join(PRESETS)}")
+    if config.run_state.exists() and not resume:
+        raise UsageError(
+            f"{config.out}: holds a run already", "go on with --resume, or use another --out"
+        )
+    if resume and not config.run_state.exists():
+        raise UsageError(f"{config.run_state}: there is no run to resume", "leave out --resume")
+    config.out.mkdir(parents=True, exist_ok=True)
+    return _Run(config, resume, on_event).loop(should_stop)
+
+
+class _Run:
+    """One run from its first or resumed step to its last."""
+
+    def __init__(self, config: TrainConfig, resume: bool, on_event: OnEvent) -> None:
+        self.config, self.tell = config, on_event
+        self.device = resolve_device(config.device)
+        self._open_data()
+        torch.manual_seed(config.seed)
+        self.model = build_model(PRESETS[config.model]).to(self.device)
+        self.optimizer = make_optimizer(self.model, config)
+        self.average = WeightAverage(self.model, config.ema_decay)
+        self.averaged_model = build_model(PRESETS[config.model]).to(self.device).eval()
+        self.progress = Progress()
+        if resume:
+            self.progress = load_run(config, self.model, self.optimizer, self.average)
+        self.metrics = MetricsFile(config.metrics_file, self.progress.step)
+        self.noisy_scores = score_noisy(self.items)
+        self.skipped_in_a_row = 0
+
+    def _open_data(self) -> None:
+        training, validation = find_splits(self.config.data)
+
+        def on_file(done: int, total: int) -> None:
+            self.tell(Decoding(done, total))
+
+        self.mixer = make_mixer(training, self.config, on_file)
+        held_out = make_mixer(validation, self.config, on_file)
+        self.items = validation_items(held_out, self.config.validation_items)
+        speech, noise = self.mixer.speech, self.mixer.noise
+        self.data_report = DataReport(
+            speech_hours=speech.store.hours,
+            noise_hours=noise.store.hours,
+            speakers=len(speech.groups),
+            noise_classes=len(noise.groups),
+            rooms=len(self.mixer.rooms.files) if self.mixer.rooms else 0,
+            validation_items=len(self.items),
+            unreadable=speech.store.skipped | noise.store.skipped,
+        )
+        self.tell(self.data_report)
+
+    def loop(self, should_stop: Callable[[], bool]) -> Finished:
+        """Step until the end or until asked to stop; validate and save on the way."""
+        parameters = sum(parameter.numel() for parameter in self.model.parameters())
+        self.tell(Started(self.config.model, parameters, str(self.device), self.progress.step))
+        batches = training_batches(self.mixer, self.config, self.progress.step)
+        window = _Window(self.progress)
+        saved_at = validated_at = self.progress.seconds
+        while self._share_done() < 1.0 and not should_stop():
+            self._timed_step(batches, window)
+            now = self.progress.seconds
+            if window.seconds >= REPORT_SECONDS:
+                window = self._report(window)
+            if now - validated_at >= 60 * self.config.validate_minutes:
+                self._validate()
+                validated_at = now
+            if now - saved_at >= 60 * self.config.save_minutes:
+                self._save()
+                saved_at = now
+        return self._finish(window)
+
+    def _finish(self, window: _Window) -> Finished:
+        if window.steps:
+            self._report(window)
+        complete = self._share_done() >= 1.0
+        if complete:
+            self._validate()
+        self._save()
+        best = self.config.best_weights if self.config.best_weights.exists() else None
+        finished = Finished(
+            self.progress.step,
+            self.progress.seconds,
+            complete,
+            best or self.config.last_weights,
+        )
+        self.tell(finished)
+        return finished
+
+    def _share_done(self) -> float:
+        if self.config.steps is not None:
+            return self.progress.step / self.config.steps
+        assert self.config.minutes is not None
+        return self.progress.seconds / (60 * self.config.minutes)
+
+    def _timed_step(self, batches: Iterator[tuple[Tensor, Tensor]], window: _Window) -> None:
+        started = time.monotonic()
+        noisy, target = next(batches)
+        window.waited += time.monotonic() - started
+        self._step(noisy.to(self.device), target.to(self.device), window)
+        self.progress.seconds += time.monotonic() - started
+
+    def _step(self, noisy: Tensor, target: Tensor, window: _Window) -> None:
+        rate = learning_rate_at(self.progress.step, self._share_done(), self.config)
+        set_learning_rate(self.optimizer, rate)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.bfloat16):
+            estimate = self.model(stft(noisy))
+        loss, parts = enhancement_loss(estimate.float(), noisy, target, self.config.loss)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.gradient_clip)
+        if bool(torch.isfinite(loss) & torch.isfinite(norm)):
+            self.optimizer.step()
+            self.average.update(self.model, self.progress.step)
+            window.add(loss, norm, parts, rate)
+            self.skipped_in_a_row = 0
+        else:
+            self._count_skipped()
+        self.progress.step += 1
+
+    def _count_skipped(self) -> None:
+        self.progress.skipped_steps += 1
+        self.skipped_in_a_row += 1
+        if self.skipped_in_a_row >= _SKIPPED_IN_A_ROW:
+            raise MbsError(
+                f"step {self.progress.step}: loss or gradient was not finite "
+                f"{_SKIPPED_IN_A_ROW} times in a row",
+                f"the last good state is {self.config.run_state}; lower --learning-rate",
+            )
+
+    def _report(self, window: _Window) -> _Window:
+        share = max(self._share_done(), 1e-9)
+        left = self.progress.seconds * (1 / share - 1) if self.progress.seconds else 0.0
+        report = window.report(self.config.batch_size, share, left)
+        self.metrics.add(report)
+        self.tell(report)
+        return _Window(self.progress)
+
+    def _validate(self) -> None:
+        self.average.copy_to(self.averaged_model)
+        scores = score_model(self.averaged_model, self.items, self.device)
+        score = selection_score(scores) if len(scores) == 3 else None
+        best = self.progress.best_score
+        is_best = score is not None and (best is None or score > best)
+        if is_best:
+            self.progress.best_score = score
+            self._write_weights(self.config.best_weights, scores)
+        validated = Validated(self.progress.step, scores, self.noisy_scores, is_best)
+        self.metrics.add(validated)
+        self.tell(validated)
+
+    def _save(self) -> None:
+        self.average.copy_to(self.averaged_model)
+        self._write_weights(self.config.last_weights, {})
+        save_run(self.config, self.progress, self.model, self.optimizer, self.average)
+        self.tell(Saved(self.progress.step, self.config.run_state))
+
+    def _write_weights(self, path: Path, scores: dict[str, float]) -> None:
+        """The averaged weights as a checkpoint that says how they came about."""
+        facts = {
+            "steps": self.progress.step,
+            "hours": round(self.progress.seconds / 3600, 3),
+            "clips": self.progress.step * self.config.batch_size,
+            "speech_hours": round(self.data_report.speech_hours, 2),
+            "noise_hours": round(self.data_report.noise_hours, 2),
+            "device": str(self.device),
+            "torch": torch.__version__,
+            "recipe": recipe_of(self.config),
+            "validation": scores,
+        }
+        info = CheckpointInfo(preset=self.config.model, training=facts)
+        save_checkpoint(path, self.averaged_model, info)
+
+
+@dataclass
+class _Window:
+    """Sums since the last report."""
+
+    progress: Progress
+
+    def __post_init__(self) -> None:
+        self.start_step, self.start_seconds = self.progress.step, self.progress.seconds
+        self.sums: defaultdict[str, float] = defaultdict(float)
+        self.steps, self.waited, self.rate = 0, 0.0, 0.0
+
+    @property
+    def seconds(self) -> float:
+        return self.progress.seconds - self.start_seconds
+
+    def add(self, loss: Tensor, norm: Tensor, parts: dict[str, Tensor], rate: float) -> None:
+        self.sums["loss"] += loss.item()
+        self.sums["gradient_norm"] += norm.item()
+        for name, part in parts.items():
+            self.sums[name] += part.item()
+        self.steps += 1
+        self.rate = rate
+
+    def report(self, batch_size: int, share: float, seconds_left: float) -> Report:
+        means = {name: value / max(self.steps, 1) for name, value in self.sums.items()}
+        return Report(
+            step=self.progress.step,
+            loss=means.pop("loss", float("nan")),
+            gradient_norm=means.pop("gradient_norm", float("nan")),
+            parts=means,
+            learning_rate=self.rate,
+            clips_per_second=(self.progress.step - self.start_step)
+            * batch_size
+            / max(self.seconds, 1e-9),
+            data_wait_share=self.waited / max(self.seconds, 1e-9),
+            progress=min(share, 1.0),
+            seconds_left=seconds_left,
+            skipped_steps=self.progress.skipped_steps,
+        )

@@ -1,0 +1,129 @@
+"""Many pairs: the same numbers as one by one, whatever happens to a file or to a child process."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from mbs_cli.scoring.interval import bootstrap_interval
+from mbs_cli.scoring.pair import ScorePair
+from mbs_cli.scoring.runner import iterate_scores, score_pairs
+from mbs_cli.scoring.score import PairScore, score_pair
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+METRICS = ("pesq_wb", "stoi", "si_sdr")
+
+
+def example_pairs() -> list[ScorePair]:
+    clean = sorted((EXAMPLES / "clean").glob("*.flac"))
+    return [ScorePair(path.stem, path, EXAMPLES / "noisy" / path.name) for path in clean]
+
+
+def in_memory(pair: ScorePair) -> ScorePair:
+    return ScorePair(pair.name, *pair.load())
+
+
+def crashing_pair() -> ScorePair:
+    """More than 50 utterances: the pesq package writes past the end of a table and dies."""
+    speech = example_pairs()[0].load()[0][16000:24000]
+    signal = np.tile(np.concatenate([speech, np.zeros(9600, dtype=np.float32)]), 60)
+    noise = np.random.default_rng(0).normal(0, 0.01, signal.size).astype(np.float32)
+    return ScorePair("long", signal, signal + noise)
+
+
+def test_rows_equal_single_scores_in_order_for_paths_and_arrays() -> None:
+    paths = example_pairs()
+    mixed = [pair if index % 2 else in_memory(pair) for index, pair in enumerate(paths)]
+    seen: list[tuple[int, str]] = []
+    scores = score_pairs(
+        mixed, METRICS, jobs=2, on_scored=lambda n, row: seen.append((n, row.name))
+    )
+    for row, pair in zip(scores.rows, paths, strict=True):
+        assert row.values == pytest.approx(score_pair(pair, METRICS).values, abs=1e-9)
+    assert seen == [(index + 1, pair.name) for index, pair in enumerate(paths)]
+    assert scores.summary == "8 of 8 scored"
+
+
+def test_what_cannot_be_scored_is_left_out_of_the_means(tmp_path: Path) -> None:
+    good = example_pairs()[0]
+    damaged = tmp_path / "damaged.flac"
+    damaged.write_bytes(b"not audio")
+    stereo, slow = tmp_path / "stereo.wav", tmp_path / "slow.wav"
+    soundfile.write(stereo, np.zeros((8000, 2)), 16000)
+    soundfile.write(slow, np.zeros(8000), 8000)
+    silence = np.zeros_like(good.load()[0])
+    pairs = [
+        good,
+        ScorePair("silent", good.reference, silence),
+        ScorePair("missing", good.reference, tmp_path / "absent.wav"),
+        ScorePair("damaged", damaged, good.estimate),
+        ScorePair("stereo", stereo, good.estimate),
+        ScorePair("slow", slow, good.estimate),
+    ]
+    scores = score_pairs(pairs, METRICS, jobs=1)
+    assert scores.means() == pytest.approx(score_pair(good, METRICS).values, abs=1e-9)
+    assert scores.summary == "1 of 6 scored"
+    reasons = {row.name: row.reasons["stoi"] for row in scores.not_scored}
+    assert reasons["silent"] == "estimate is silent"
+    assert "absent.wav cannot be read" in reasons["missing"]
+    assert "damaged.flac cannot be read" in reasons["damaged"]
+    assert "stereo.wav has 2 channels" in reasons["stereo"]
+    assert "slow.wav is sampled at 8000 Hz" in reasons["slow"]
+
+
+def test_nothing_scored_has_no_mean() -> None:
+    assert score_pairs([], METRICS).means() == dict.fromkeys(METRICS, None)
+
+
+def test_a_metric_that_kills_its_process_costs_only_itself() -> None:
+    good = example_pairs()[0]
+    scores = score_pairs([good, crashing_pair(), good], ("pesq_wb", "si_sdr"), jobs=1)
+    first, long, last = scores.rows
+    assert first == last
+    assert set(first.values) == {"pesq_wb", "si_sdr"}
+    assert "ended its process" in long.reasons["pesq_wb"]
+    assert set(long.values) == {"si_sdr"}
+
+
+def test_pairs_are_read_a_few_at_a_time() -> None:
+    drawn = 0
+
+    def endless() -> Iterator[ScorePair]:
+        nonlocal drawn
+        while True:
+            drawn += 1
+            yield example_pairs()[0]
+
+    rows = iterate_scores(endless(), ("si_sdr",), jobs=1)
+    assert isinstance(next(rows), PairScore)
+    rows.close()
+    assert drawn < 20
+
+
+def test_a_script_without_main_guard_scores_without_torch(tmp_path: Path) -> None:
+    script = tmp_path / "unguarded.py"
+    pair = example_pairs()[0]
+    script.write_text(
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from mbs_cli.scoring.pair import ScorePair\n"
+        "from mbs_cli.scoring.runner import score_pairs\n"
+        f"pair = ScorePair('one', Path({str(pair.reference)!r}), Path({str(pair.estimate)!r}))\n"
+        "print(score_pairs([pair, pair], jobs=2).summary, 'torch' in sys.modules)\n"
+    )
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=True)
+    assert done.stdout == "2 of 2 scored False\n"
+
+
+def test_interval_holds_the_mean_and_narrows_with_more_values() -> None:
+    values = np.random.default_rng(1).normal(2.0, 0.5, 400)
+    low, high = bootstrap_interval(values[:100].tolist())
+    assert low < values[:100].mean() < high
+    assert high - low == pytest.approx(2 * 1.96 * 0.5 / 10, rel=0.2)
+    more_low, more_high = bootstrap_interval(values.tolist())
+    assert more_high - more_low < high - low
+    assert bootstrap_interval([1.5]) == (1.5, 1.5)

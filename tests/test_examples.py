@@ -1,0 +1,95 @@
+"""The scripts of examples/ do what their first line says."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from mbs_cli.models.checkpoint import save_checkpoint
+from mbs_cli.models.checkpoint_info import CheckpointInfo
+from mbs_cli.models.config import MbsNetConfig
+from mbs_cli.models.registry import build_model
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+NAME = "en_babble_5db.flac"
+CLEAN, NOISY = EXAMPLES / "clean" / NAME, EXAMPLES / "noisy" / NAME
+
+
+def run(script: str, *arguments: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(EXAMPLES / script), *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small untrained model: these tests are about the scripts, not about quality."""
+    path = tmp_path_factory.mktemp("model") / "small.safetensors"
+    config = MbsNetConfig(features=16, layers=1, states=4, decoder_hidden=16)
+    save_checkpoint(path, build_model(config), CheckpointInfo(preset="custom"))
+    return path
+
+
+def test_array_and_stream_give_the_same_file(checkpoint: Path, tmp_path: Path) -> None:
+    whole, streamed = tmp_path / "whole.wav", tmp_path / "streamed.wav"
+    for script, out in (("enhance_array.py", whole), ("stream_blocks.py", streamed)):
+        done = run(script, NOISY, out, checkpoint)
+        assert done.returncode == 0, done.stderr
+        assert str(out) in done.stdout
+    noisy, rate_hz = soundfile.read(NOISY)
+    first, first_rate_hz = soundfile.read(whole)
+    second, second_rate_hz = soundfile.read(streamed)
+    assert first_rate_hz == second_rate_hz == rate_hz
+    assert first.shape == second.shape == noisy.shape
+    assert np.abs(first - second).max() <= 2 / 32768  # two steps of the 16-bit files
+    assert np.abs(first).max() > 0.01
+
+
+def test_a_pair_is_scored() -> None:
+    done = run("score_pair.py", CLEAN, NOISY)
+    assert done.returncode == 0, done.stderr
+    titles = [line.split()[0] for line in done.stdout.splitlines()]
+    assert titles == ["PESQ", "STOI", "SI-SDR"]
+    assert done.stdout.endswith(" dB\n")
+
+
+def test_a_pair_without_a_score_says_why(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "silent.flac", np.zeros(soundfile.info(CLEAN).frames), 16000)
+    done = run("score_pair.py", CLEAN, tmp_path / "silent.flac")
+    assert done.stdout.count("n/a: estimate is silent") == 3
+
+
+def folders(root: Path) -> tuple[Path, Path, Path]:
+    """Clean, noisy and half-way files of two examples."""
+    names = (NAME, "fr_hiss_8db.flac")
+    for folder in ("clean", "noisy"):
+        (root / folder).mkdir()
+        for name in names:
+            shutil.copy(EXAMPLES / folder / name, root / folder / name)
+    (root / "better").mkdir()
+    for name in names:
+        clean, rate_hz = soundfile.read(root / "clean" / name)
+        noisy, _ = soundfile.read(root / "noisy" / name)
+        soundfile.write(root / "better" / name, 0.8 * clean + 0.2 * noisy, rate_hz)
+    return root / "clean", root / "noisy", root / "better"
+
+
+def test_the_comparison_ends_with_0_only_if_all_means_are_better(tmp_path: Path) -> None:
+    clean, noisy, better = folders(tmp_path)
+    done = run("compare_scores.py", clean, noisy, better)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert all(word in done.stdout for word in ("PESQ", "STOI", "SI-SDR", "mean", "fr_hiss_8db"))
+    worse = run("compare_scores.py", clean, better, noisy)
+    assert worse.returncode == 1
+    assert "not better: PESQ, STOI, SI-SDR" in worse.stdout
+
+
+def test_the_comparison_names_missing_files(tmp_path: Path) -> None:
+    clean, noisy, better = folders(tmp_path)
+    (better / NAME).unlink()
+    done = run("compare_scores.py", clean, noisy, better)
+    assert done.returncode == 2
+    assert NAME in done.stderr
