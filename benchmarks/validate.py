@@ -29,7 +29,7 @@ from mbs_cli import __version__, enhance_array, load_model
 from mbs_cli.models.checkpoint import file_sha256
 from mbs_cli.models.shipped import resolve_model
 from mbs_cli.scoring.interval import bootstrap_interval
-from mbs_cli.scoring.metrics import METRICS
+from mbs_cli.scoring.metrics import METRICS, Metric
 from mbs_cli.scoring.pair import ScorePair
 from mbs_cli.scoring.runner import score_pairs
 from mbs_cli.scoring.score import PairScore, Scores
@@ -49,7 +49,12 @@ class Estimate:
 
     @classmethod
     def of(cls, values: list[float]) -> Estimate | None:
+        """That of some values; None if there are none."""
         return cls(fmean(values), *bootstrap_interval(values)) if values else None
+
+    def show(self, metric: Metric) -> str:
+        """For example `1.48 +- 0.11`: the mean and half the width of its interval."""
+        return f"{metric.show(self.mean)} +- {metric.show((self.high - self.low) / 2)}"
 
 
 class EnhancedFolder:
@@ -135,17 +140,12 @@ def by_snr(scores: Scores) -> dict[int, Scores]:
 
 def show_summary(table_of: dict[str, dict[str, Estimate | None]], title: str) -> Table:
     table = Table(title=title)
-    for column in ("mean [95 % interval]", "noisy", "enhanced", "change"):
+    for column in ("mean, 95 %", "noisy", "enhanced", "change"):
         table.add_column(column, justify="right")
     for key, columns in table_of.items():
         metric = METRICS[key]
-        cells = [
-            f"{metric.show(e.mean)} [{metric.show(e.low)}, {metric.show(e.high)}]" if e else "n/a"
-            for e in columns.values()
-        ]
-        table.add_row(
-            f"{metric.title} {metric.unit}".rstrip(), *(c.replace("[", r"\[") for c in cells)
-        )
+        cells = [estimate.show(metric) if estimate else "n/a" for estimate in columns.values()]
+        table.add_row(f"{metric.title} {metric.unit}".rstrip(), *cells)
     return table
 
 

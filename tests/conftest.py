@@ -87,17 +87,20 @@ def wide_band_speech(noisy_speech: NDArray[np.float32]) -> Callable[..., NDArray
 
 @pytest.fixture
 def run_mbs(tmp_path: Path) -> MbsRunner:
-    """Run `mbs` as a process of its own, in `tmp_path`."""
+    """Run `mbs`, or a Python script, as a process of its own, in `tmp_path`."""
 
-    def run(*arguments: object, **options: object) -> subprocess.CompletedProcess[str]:
+    def run(
+        *arguments: object, script: str = "", **options: object
+    ) -> subprocess.CompletedProcess[str]:
+        what = ["-c", script] if script else ["-m", "mbs_cli"]
         return subprocess.run(
-            [sys.executable, "-m", "mbs_cli", *map(str, arguments)],
+            [sys.executable, *what, *map(str, arguments)],
+            check=False,
             **{
                 "cwd": tmp_path,
                 "capture_output": True,
                 "text": True,
                 "timeout": 120,
-                "check": False,
                 "env": {**os.environ, "COLUMNS": "200"},
                 **options,
             },

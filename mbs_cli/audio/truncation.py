@@ -15,9 +15,9 @@ _SIZE_MISMATCH = re.compile(r"^\s*(\w[\w ]*?)\s*: (\d+) \(should be (\d+)\)", re
 _UNKNOWN_SIZES = (0x7FFFF000, 0xFFFFF000)
 _UNKNOWN_SIZE_SPREAD = 0x1000
 
-_OGG_PAGE = b"OggS"
+_OGG_CAPTURE = b"OggS"
+_OGG_HEADER_BYTES = 27
 _OGG_LARGEST_PAGE_BYTES = 65_307
-_OGG_FLAGS_OFFSET = 5
 _OGG_END_OF_STREAM = 0x04
 
 
@@ -36,10 +36,14 @@ def _means_unknown(size: int) -> bool:
 
 
 def _ends_with_last_ogg_page(path: Path) -> bool:
-    """Whether the last page carries the end-of-stream flag (RFC 3533, section 6)."""
+    """Whether the last page carries the end-of-stream flag and is whole (RFC 3533, section 6)."""
     with path.open("rb") as stream:
         stream.seek(max(0, path.stat().st_size - _OGG_LARGEST_PAGE_BYTES))
         end = stream.read()
-    page = end.rfind(_OGG_PAGE)
-    flags = end[page + _OGG_FLAGS_OFFSET : page + _OGG_FLAGS_OFFSET + 1]
-    return page >= 0 and bool(flags) and bool(flags[0] & _OGG_END_OF_STREAM)
+    page = end[max(0, end.rfind(_OGG_CAPTURE)) :]
+    if len(page) < _OGG_HEADER_BYTES:
+        return False
+    flags, segments = page[5], page[26]
+    sizes = page[_OGG_HEADER_BYTES : _OGG_HEADER_BYTES + segments]
+    is_whole = len(page) >= _OGG_HEADER_BYTES + segments + sum(sizes)
+    return is_whole and bool(flags & _OGG_END_OF_STREAM)

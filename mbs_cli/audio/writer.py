@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import secrets
+import shutil
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -20,8 +21,6 @@ from mbs_cli.errors import AudioError
 # libvorbis puts a whole call's samples on the stack, so long blocks are handed over in pieces.
 _PIECE_FRAMES = 16_384
 
-_DISK_HINT = "make room on the disk or choose another output folder, then run again"
-
 
 class AudioWriter:
     """A context that writes blocks (C, S) in the format of `info`.
@@ -33,7 +32,7 @@ class AudioWriter:
     def __init__(self, target: Path, info: AudioFileInfo) -> None:
         self._target = target
         self._info = info
-        self._partial = target.parent / f".mbs-{os.getpid()}-{secrets.token_hex(4)}.part"
+        self._partial = _partial_path(target)
         self._frames = 0
         self.clipped_samples = 0
 
@@ -43,7 +42,7 @@ class AudioWriter:
             self._partial.touch()  # libsndfile says no more than "System error"
             self._sound = self._open()
         except OSError as error:
-            raise self._failure(error) from error
+            raise _failure(self._target, error) from error
         except soundfile.LibsndfileError as error:
             self._partial.unlink(missing_ok=True)
             raise AudioError(
@@ -76,7 +75,7 @@ class AudioWriter:
             try:
                 self._sound.write(interleaved[start : start + _PIECE_FRAMES])
             except (soundfile.LibsndfileError, AssertionError) as error:  # assert: a short write
-                raise self._incomplete() from error
+                raise _incomplete(self._target) from error
         self._frames += len(interleaved)
 
     def __exit__(
@@ -91,7 +90,7 @@ class AudioWriter:
                 self._check_complete()
                 self._partial.replace(self._target)
         except OSError as failure:
-            raise self._failure(failure) from failure
+            raise _failure(self._target, failure) from failure
         finally:
             self._partial.unlink(missing_ok=True)
 
@@ -102,22 +101,43 @@ class AudioWriter:
         try:
             written = soundfile.info(self._partial).frames
         except soundfile.LibsndfileError as error:
-            raise self._incomplete() from error
+            raise _incomplete(self._target) from error
         if written < self._frames:
-            raise self._incomplete()
+            raise _incomplete(self._target)
 
-    def _incomplete(self) -> AudioError:
-        return AudioError(f"{self._target}: the disk is full or a quota is reached", _DISK_HINT)
 
-    def _failure(self, error: OSError) -> AudioError:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            return self._incomplete()
-        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-            return AudioError(
-                f"{self._target}: no permission to write into {self._target.parent}",
-                "choose another output folder with -o",
-            )
+def copy_whole(source: Path, target: Path) -> None:
+    """Copy a file as it is, all or nothing. Raises AudioError."""
+    partial = _partial_path(target)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, partial)
+        partial.replace(target)
+    except OSError as error:
+        raise _failure(target, error) from error
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _partial_path(target: Path) -> Path:
+    return target.parent / f".mbs-{os.getpid()}-{secrets.token_hex(4)}.part"
+
+
+def _incomplete(target: Path) -> AudioError:
+    return AudioError(
+        f"{target}: the disk is full or a quota is reached",
+        "make room on the disk or choose another output folder, then run again",
+    )
+
+
+def _failure(target: Path, error: OSError) -> AudioError:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return _incomplete(target)
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return AudioError(
-            f"{self._target}: cannot be written ({error.strerror})",
+            f"{target}: no permission to write into {target.parent}",
             "choose another output folder with -o",
         )
+    return AudioError(
+        f"{target}: cannot be written ({error.strerror})", "choose another output folder with -o"
+    )

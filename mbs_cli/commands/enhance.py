@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-from mbs_cli.allocator import keep_freed_memory
 from mbs_cli.commands.exit_code import ExitCode
 from mbs_cli.device import Device
 from mbs_cli.enhancement.files import DEFAULT_BATCH_SIZE, enhance_paths
@@ -67,7 +66,6 @@ def enhance(
     """
     from mbs_cli.commands.enhance_display import open_display, print_summary
 
-    keep_freed_memory()
     with open_display() as on_event:
         report = enhance_paths(
             paths,

@@ -32,13 +32,12 @@ def random_equaliser(samples: Samples, rng: np.random.Generator) -> Samples:
 def in_room(samples: Samples, rir: Samples) -> tuple[Samples, Samples]:
     """The voice in a room, and its early part alone, both as long as and aligned with `samples`.
 
-    The direct sound keeps its place in time and, by the scaling of the impulse response, its
-    level.
+    The direct sound keeps its place in time, its level and its polarity.
     """
     from scipy.signal import oaconvolve
 
     direct = int(np.abs(rir).argmax())
-    scaled = rir[direct:] / abs(rir[direct])
+    scaled = rir[direct:] / rir[direct]
     early = scaled[: int(EARLY_SECONDS * SAMPLE_RATE_HZ)]
     whole = oaconvolve(samples, scaled)[: len(samples)]
     return whole.astype(np.float32), oaconvolve(samples, early)[: len(samples)].astype(np.float32)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,6 +40,32 @@ def find_splits(data: Path) -> tuple[Split, Split]:
     clean = _hold_out(whole.clean, data / "clean")
     noise = _hold_out(whole.noise, data / "noise")
     return Split(clean[0], noise[0], whole.rir), Split(clean[1], noise[1], whole.rir)
+
+
+def read_sources(data: Path) -> list[dict[str, str]]:
+    """Where the recordings come from, of `data/sources.json`: objects of texts; none without it.
+
+    Raises DataError if the file is there and holds anything else.
+    """
+    path = data / "sources.json"
+    if not path.exists():
+        return []
+    try:
+        sources = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataError(
+            f"{path}: cannot be read as JSON: {error}", "mend it or remove it"
+        ) from error
+    is_valid = isinstance(sources, list) and all(
+        isinstance(source, dict) and all(isinstance(value, str) for value in source.values())
+        for source in sources
+    )
+    if not is_valid:
+        raise DataError(
+            f"{path}: expected a list of objects whose values are texts",
+            'for example [{"name": "My voices", "licence": "CC0-1.0"}]',
+        )
+    return list(sources)
 
 
 def _read_split(folder: Path) -> Split:

@@ -37,9 +37,9 @@ def enhance_array(
     is_time_first = samples.ndim == 2 and samples.shape[0] > samples.shape[1]
     signal = np.atleast_2d(samples.T if is_time_first else samples).astype(np.float32)
     channels, length = signal.shape
-    step = block_frames(sample_rate_hz, channels)
-    blocks = (signal[:, start : start + step] for start in range(0, length, step))
     network = load_model(model, device)
+    step = block_frames(network, sample_rate_hz, channels)
+    blocks = (signal[:, start : start + step] for start in range(0, length, step))
     pieces = list(enhance_blocks(network, blocks, sample_rate_hz, channels))
     enhanced = np.concatenate(pieces, axis=1)
     return (enhanced.T if is_time_first else enhanced).reshape(samples.shape)

@@ -12,7 +12,7 @@ from mbs_cli.audio.file_info import AudioFileInfo
 from mbs_cli.audio.rate_bridge import RateBridge
 from mbs_cli.audio.reader import read_blocks
 from mbs_cli.audio.samples import Samples
-from mbs_cli.audio.writer import AudioWriter
+from mbs_cli.audio.writer import AudioWriter, copy_whole
 from mbs_cli.enhancement.blocks import block_frames, enhance_blocks
 from mbs_cli.enhancement.enhancer import enhance_together
 from mbs_cli.enhancement.report import Advanced, FileReport, Listener
@@ -21,25 +21,24 @@ from mbs_cli.errors import AudioError, MbsError
 
 
 def copy_empty(task: Task) -> FileReport:
-    """A file without samples has an output without samples; raises AudioError."""
-    with AudioWriter(task.target, task.info):
-        pass
-    return task.done(note="no samples: written as it is")
+    """A file without samples is copied; raises AudioError."""
+    copy_whole(task.info.path, task.target)
+    return task.done(note="no samples: copied as it is")
 
 
 def enhance_in_blocks(model: nn.Module, task: Task, listen: Listener) -> FileReport:
     """Enhance one file of any length; raises AudioError, and then leaves no output."""
     info = task.info
-    blocks = _read_and_tell(info, listen)
+    blocks = _read_and_tell(info, block_frames(model, info.sample_rate_hz, info.channels), listen)
     with AudioWriter(task.target, info) as writer:
         for enhanced in enhance_blocks(model, blocks, info.sample_rate_hz, info.channels):
             writer.write(_finite(enhanced, info))
     return _report(task, writer.clipped_samples)
 
 
-def _read_and_tell(info: AudioFileInfo, listen: Listener) -> Iterator[Samples]:
+def _read_and_tell(info: AudioFileInfo, frames: int, listen: Listener) -> Iterator[Samples]:
     """The blocks of a file, each told of once it has been worked on."""
-    for block in read_blocks(info, block_frames(info.sample_rate_hz, info.channels)):
+    for block in read_blocks(info, frames):
         yield block
         listen(Advanced(info.path, block.shape[1] / info.sample_rate_hz))
 

@@ -12,17 +12,12 @@ from torch import nn
 
 from mbs_cli.audio.rate_bridge import RateBridge
 from mbs_cli.audio.samples import Samples, silence
-from mbs_cli.enhancement.enhancer import open_enhancer
-
-# Memory grows with this and with nothing else: what one channel has, several channels share.
-BLOCK_SECONDS = 10.0
-_SHORTEST_BLOCK_SECONDS = 0.5
+from mbs_cli.enhancement.enhancer import open_enhancer, working_seconds
 
 
-def block_frames(sample_rate_hz: int, channels: int) -> int:
-    """How many samples per channel a block should have."""
-    seconds = max(BLOCK_SECONDS / channels, _SHORTEST_BLOCK_SECONDS)
-    return max(1, int(seconds * sample_rate_hz))
+def block_frames(model: nn.Module, sample_rate_hz: int, channels: int) -> int:
+    """How many samples per channel a block of a file should have."""
+    return max(1, int(working_seconds(model, channels) * sample_rate_hz))
 
 
 def enhance_blocks(

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from mbs_cli.audio.stft import stft
-from mbs_cli.data.layout import find_splits
+from mbs_cli.data.layout import find_splits, read_sources
 from mbs_cli.device import resolve_device
 from mbs_cli.errors import MbsError, UsageError
 from mbs_cli.models.checkpoint import save_checkpoint
@@ -94,6 +94,7 @@ class _Run:
 
     def _open_data(self) -> None:
         training, validation = find_splits(self.config.data)
+        self.sources = read_sources(self.config.data)
 
         def on_file(done: int, total: int) -> None:
             self.tell(Decoding(done, total))
@@ -231,7 +232,7 @@ class _Run:
             "recipe": recipe_of(self.config),
             "validation": scores,
         }
-        info = CheckpointInfo(preset=self.config.model, training=facts)
+        info = CheckpointInfo(self.config.model, facts, self.sources)
         save_checkpoint(path, self.averaged_model, info)
 
 

@@ -109,10 +109,10 @@ def test_it_learns_one_example(spectrum: Tensor) -> None:
     optimiser = torch.optim.AdamW(model.parameters(), lr=3e-3)
     target = 0.5 * spectrum[:, :, :20]
     losses = []
-    for _ in range(25):
+    for _ in range(15):
         loss = (model(spectrum[:, :, :20]) - target).square().mean()
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
         losses.append(loss.item())
-    assert losses[-1] < 0.3 * losses[0]
+    assert losses[-1] < 0.5 * losses[0]

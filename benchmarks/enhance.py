@@ -1,0 +1,104 @@
+"""Speed and memory of `mbs enhance`: the model alone, one short file, one long file.
+
+    python benchmarks/enhance.py [--model NAME_OR_PATH] [--long-minutes 60]
+
+Real speech from examples/noisy, repeated to the length needed. The model alone is timed once
+started, on two threads; the files go through the command as whole processes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import torch
+from numpy.typing import NDArray
+
+from mbs_cli.device import limit_threads
+from mbs_cli.enhancement.loading import load_model
+from mbs_cli.enhancement.streaming import StreamEnhancer
+
+NOISY = Path(__file__).resolve().parents[1] / "examples" / "noisy"
+RATE_HZ = 16_000
+ROUNDS = 5
+
+
+def speech(seconds: float) -> NDArray[np.float32]:
+    clips = [soundfile.read(file, dtype="float32")[0] for file in sorted(NOISY.glob("*.flac"))]
+    once = np.concatenate(clips)
+    count = round(seconds * RATE_HZ)
+    return np.resize(once, count)
+
+
+def real_time_factor(model_name: str, seconds: float = 60.0) -> float:
+    """Of the stream, STFT included, fed 10 s at a time; median over rounds after a warm-up."""
+    limit_threads(2)
+    model = load_model(model_name, "cpu")
+    samples = torch.from_numpy(speech(seconds))[None]
+    times = []
+    for _ in range(ROUNDS + 1):
+        enhancer = StreamEnhancer(model)
+        start = time.perf_counter()
+        with torch.inference_mode():
+            for block in samples.split(10 * RATE_HZ, dim=1):
+                enhancer.feed(block)
+            enhancer.flush()
+        times.append(time.perf_counter() - start)
+    return statistics.median(times[1:]) / seconds
+
+
+def run_command(
+    model_name: str, source: Path, out: Path, environment: dict[str, str] | None = None
+) -> tuple[float, str]:
+    """Seconds of the whole process, and what it said on stderr."""
+    command = [sys.executable, "-m", "mbs_cli", "enhance", source, "-o", out, "--overwrite"]
+    start = time.perf_counter()
+    done = subprocess.run(
+        [*map(str, command), "--model", model_name],
+        check=True,
+        capture_output=True,
+        text=True,
+        env={**os.environ, **(environment or {})},
+    )
+    return time.perf_counter() - start, done.stderr
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model", default="mbs-net")
+    parser.add_argument("--long-minutes", type=float, default=60.0)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        short, long, out = (Path(folder) / name for name in ("short.wav", "long.wav", "out"))
+        soundfile.write(short, speech(5.0), RATE_HZ)
+        cold, said = run_command(
+            options.model, short, out, {"NUMBA_CACHE_DIR": str(Path(folder) / "kernels")}
+        )
+        print(f"5 s file, first run ever: {cold:.1f} s, said once: {'compiling' in said}")
+        times = [run_command(options.model, short, out)[0] for _ in range(ROUNDS + 1)][1:]
+        print(f"5 s file, whole process: {statistics.median(times):.2f} s (median of {ROUNDS})")
+        factor = real_time_factor(options.model)
+        print(f"60 s, two threads, once started: real-time factor {factor:.4f}")
+        soundfile.write(long, speech(60 * options.long_minutes), RATE_HZ)
+        before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+        seconds, _ = run_command(options.model, long, out)
+        peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+        note = "" if peak > before else " at most"
+        print(
+            f"{options.long_minutes:g} min file: {seconds:.0f} s, "
+            f"real-time factor {seconds / 60 / options.long_minutes:.4f}, "
+            f"peak memory{note} {peak / 1024:.0f} MB"
+        )
+
+
+if __name__ == "__main__":
+    main()

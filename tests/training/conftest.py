@@ -1,0 +1,30 @@
+"""A training folder of real speech and noise, made of the example pairs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import soundfile
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+
+
+@pytest.fixture(scope="session")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """train/ and valid/ with clean speech and, as noise, what the noisy examples add to it."""
+    root = tmp_path_factory.mktemp("data")
+    for number, clean in enumerate(sorted((EXAMPLES / "clean").glob("*.flac"))):
+        split = "valid" if number < 2 else "train"
+        speech, rate_hz = soundfile.read(clean, dtype="float32")
+        noisy, _ = soundfile.read(EXAMPLES / "noisy" / clean.name, dtype="float32")
+        for kind, samples in (("clean", speech), ("noise", noisy - speech)):
+            folder = root / split / kind / clean.stem
+            folder.mkdir(parents=True)
+            soundfile.write(folder / f"{clean.stem}.wav", samples, rate_hz, subtype="FLOAT")
+    return root
+
+
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache")

@@ -1,0 +1,180 @@
+"""Training on real audio: it learns, and it resumes to the very same numbers."""
+
+from __future__ import annotations
+
+import csv
+import math
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from mbs_cli.errors import CheckpointError, MbsError, UsageError
+from mbs_cli.models.checkpoint import load_checkpoint
+from mbs_cli.training.config import LossConfig, TrainConfig
+from mbs_cli.training.events import Report, Started, Validated
+from mbs_cli.training.losses import enhancement_loss, negative_si_sdr_bels
+from mbs_cli.training.optimizer import learning_rate_at
+from mbs_cli.training.trainer import train
+
+
+@pytest.fixture
+def config(data: Path, cache: Path, tmp_path: Path) -> TrainConfig:
+    return TrainConfig(
+        data=data,
+        out=tmp_path / "run",
+        model="mbs-net-small",
+        steps=6,
+        batch_size=2,
+        warmup_steps=2,
+        device="cpu",
+        workers=0,
+        validation_items=2,
+        cache=cache,
+    )
+
+
+def test_the_loss_falls_and_the_run_folder_is_complete(config: TrainConfig) -> None:
+    events: list[object] = []
+    config = replace(config, steps=40, warmup_steps=5, batch_size=1, learning_rate=3e-3)
+    finished = train(config, on_event=events.append)
+    assert finished.complete
+    model, info = load_checkpoint(config.best_weights)
+    assert info.preset == "mbs-net-small"
+    assert info.training["steps"] == 40
+    assert info.training["validation"].keys() == {"pesq_wb", "stoi", "si_sdr"}
+    assert all(torch.isfinite(parameter).all() for parameter in model.parameters())
+    validated = [event for event in events if isinstance(event, Validated)]
+    assert validated[-1].noisy_scores["stoi"] > 0.5
+    with config.metrics_file.open() as file:
+        rows = list(csv.DictReader(file))
+    assert int(rows[-1]["step"]) == 40
+    assert float(rows[-1]["valid_pesq_wb"]) > 1.0
+    last_report = [event for event in events if isinstance(event, Report)][-1]
+    assert last_report.loss < 12.0  # the untrained model stands near 15
+
+
+def test_a_resumed_run_gives_the_same_numbers_as_an_undisturbed_one(config: TrainConfig) -> None:
+    train(config)
+    stopped = replace(config, out=config.out.with_name("stopped"))
+    steps = iter(range(100))
+    first = train(stopped, should_stop=lambda: next(steps) >= 3)
+    assert not first.complete
+    assert first.step == 3
+    events: list[object] = []
+    train(stopped, resume=True, on_event=events.append)
+    assert any(isinstance(event, Started) and event.step == 3 for event in events)
+    whole, pieces = load_file(config.run_state), load_file(stopped.run_state)
+    assert whole.keys() == pieces.keys()
+    for name, tensor in whole.items():
+        assert torch.equal(tensor, pieces[name]), name
+
+
+@pytest.mark.slow
+def test_a_run_killed_at_any_moment_resumes(config: TrainConfig) -> None:
+    command = [
+        *(sys.executable, "-m", "mbs_cli", "train", config.data, "--out", config.out),
+        *("--model", config.model, "--batch-size", "1", "--validation-items", "1"),
+        *("--save-minutes", "0.01", "--cache", config.cache, "--workers", "1", "--steps"),
+    ]
+    with subprocess.Popen([*map(str, command), "1000000"], stderr=subprocess.DEVNULL) as process:
+        deadline = time.monotonic() + 120
+        while not config.run_state.exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        time.sleep(0.5)
+        process.send_signal(signal.SIGKILL)
+    config_steps = replace(config, batch_size=1, steps=1)
+    saved_steps = int(load_checkpoint(config.last_weights)[1].training["steps"])
+    done = subprocess.run(
+        [*map(str, command), str(saved_steps + 2), "--resume"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert f"trained for {saved_steps + 2} steps" in done.stdout
+    assert not list(config_steps.out.glob("*.part"))
+
+
+def test_resuming_with_another_recipe_names_the_option(config: TrainConfig) -> None:
+    train(replace(config, steps=1))
+    with pytest.raises(CheckpointError, match="--batch-size 2"):
+        train(replace(config, batch_size=3), resume=True)
+    with pytest.raises(UsageError, match="holds a run already"):
+        train(config)
+    with pytest.raises(UsageError, match="no run to resume"):
+        train(replace(config, out=config.out / "other"), resume=True)
+
+
+def test_a_damaged_resume_file_is_named(config: TrainConfig) -> None:
+    train(replace(config, steps=1))
+    config.run_state.write_bytes(config.run_state.read_bytes()[:1000])
+    with pytest.raises(CheckpointError, match="cannot be resumed from"):
+        train(config, resume=True)
+    save_file({"a": torch.zeros(1)}, config.run_state)
+    with pytest.raises(CheckpointError, match="cannot be resumed from"):
+        train(config, resume=True)
+
+
+def test_steps_without_end_that_are_not_finite_stop_the_run(config: TrainConfig) -> None:
+    broken = replace(config, steps=100, batch_size=1, loss=LossConfig(magnitude=math.inf))
+    with pytest.raises(MbsError, match="not finite 20 times in a row"):
+        train(broken)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"steps": None}, "either --minutes or --steps"),
+        ({"minutes": 1.0}, "either --minutes or --steps"),
+        ({"batch_size": 0}, "--batch-size 0"),
+        ({"learning_rate": math.nan}, "--learning-rate nan"),
+    ],
+)
+def test_options_that_make_no_sense_are_named(
+    config: TrainConfig, options: dict[str, float], message: str
+) -> None:
+    with pytest.raises(UsageError, match=message):
+        replace(config, **options)
+
+
+def test_an_unknown_model_is_named(config: TrainConfig) -> None:
+    with pytest.raises(UsageError, match="no model 'big'"):
+        train(replace(config, model="big"))
+
+
+def test_the_learning_rate_rises_then_falls_to_its_floor(config: TrainConfig) -> None:
+    rates = [
+        learning_rate_at(step, step / 100, replace(config, warmup_steps=10)) for step in range(101)
+    ]
+    assert rates[0] == pytest.approx(config.learning_rate * 0.1, rel=0.01)
+    assert max(rates) == rates[9] or max(rates) == rates[10]
+    assert rates[-1] == pytest.approx(config.learning_rate * config.final_rate)
+
+
+def test_loss_and_gradient_are_finite_on_silence_and_full_scale() -> None:
+    for level in (0.0, 1.0):
+        noisy = level * torch.sign(torch.randn(2, 4000))
+        estimate = torch.zeros(2, 257, 32, 2, requires_grad=True)
+        loss, _ = enhancement_loss(estimate, noisy, torch.zeros(2, 4000), LossConfig())
+        loss.backward()
+        assert torch.isfinite(loss)
+        assert estimate.grad is not None
+        assert torch.isfinite(estimate.grad).all()
+
+
+def test_si_sdr_loss_ignores_scale_and_silent_targets() -> None:
+    target = torch.randn(3, 8000)
+    estimate = target + 0.1 * torch.randn(3, 8000)
+    loss = negative_si_sdr_bels(estimate, target)
+    assert loss.item() == pytest.approx(-2.0, abs=0.05)  # 20 dB
+    assert negative_si_sdr_bels(3 * estimate, target).item() == pytest.approx(loss.item(), abs=1e-3)
+    target[1] = 0
+    assert negative_si_sdr_bels(estimate, target).item() == pytest.approx(-2.0, abs=0.1)
+    assert negative_si_sdr_bels(estimate, torch.zeros(3, 8000)).item() == 0.0
