@@ -134,6 +134,16 @@ def test_an_interrupted_write_keeps_what_was_there(tmp_path, noisy_file):
     assert target.read_bytes() == b"before"
 
 
+def test_a_format_that_is_read_only_is_refused(tmp_path):
+    # MPEG-1 Layer II, 32 kbit/s, 48 kHz, mono: 96 bytes a frame, here of silence.
+    frame = bytes([0xFF, 0xFD, 0x14, 0xC0]) + bytes(92)
+    (tmp_path / "old.mp2").write_bytes(frame * 200)
+    with pytest.raises(AudioError, match="MPEG_LAYER_II cannot be written") as caught:
+        copy(tmp_path / "old.mp2", tmp_path / "new.mp2")
+    assert "ffmpeg" in caught.value.hint
+    assert not (tmp_path / "new.mp2").exists()
+
+
 def test_a_folder_without_write_permission_is_named(tmp_path, noisy_file):
     info = read_info(noisy_file)
     folder = tmp_path / "closed"

@@ -144,16 +144,6 @@ def test_a_full_disk_fails_and_leaves_nothing(container, enhance, tmp_path, nois
     assert list((tmp_path / "out").iterdir()) == []
 
 
-def test_a_format_that_cannot_be_written_fails(enhance, tmp_path):
-    # 32 kbit/s MPEG-1 Layer II, 48 kHz, mono: frames of 96 bytes of silence.
-    frame = bytes([0xFF, 0xFD, 0x14, 0xC0]) + bytes(92)
-    (tmp_path / "old.mp2").write_bytes(frame * 200)
-    result = enhance("old.mp2", "-o", "out")
-    assert result.returncode == 1
-    assert "old.mp2: MP3 with MPEG_LAYER_II can be read but not written" in result.stderr
-    assert "ffmpeg" in result.stderr
-
-
 def test_an_unknown_model_is_wrong_usage(run_mbs, folder):
     result = run_mbs("enhance", folder, "-o", "out", "--model", "mbs-nett")
     assert result.returncode == 2
