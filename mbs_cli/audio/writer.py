@@ -6,6 +6,7 @@ import errno
 import os
 import secrets
 import shutil
+import tempfile
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -38,6 +39,7 @@ class AudioWriter:
 
     def __enter__(self) -> Self:
         try:
+            _check_spool(self._target, self._info)
             self._target.parent.mkdir(parents=True, exist_ok=True)
             self._partial.touch()  # libsndfile says no more than "System error"
             self._sound = self._open()
@@ -117,6 +119,25 @@ def copy_whole(source: Path, target: Path) -> None:
         raise _failure(target, error) from error
     finally:
         partial.unlink(missing_ok=True)
+
+
+def _check_spool(target: Path, info: AudioFileInfo) -> None:
+    """See that ALAC's way through the temporary folder is free.
+
+    libsndfile gathers the encoded samples in a file there, and if that fills up it ends the whole
+    process or never returns. They are never larger than 32 bits a sample.
+    """
+    if not info.subtype.startswith("ALAC"):
+        return
+    folder = os.environ.get("TMPDIR") or tempfile.gettempdir()
+    needed_bytes = 4 * info.frames * info.channels
+    free_bytes = shutil.disk_usage(folder).free
+    if free_bytes < needed_bytes:
+        raise AudioError(
+            f"{target}: writing {info.subtype} takes up to {needed_bytes / 1e6:.1f} MB in the "
+            f"temporary folder {folder}, {free_bytes / 1e6:.1f} MB are free",
+            "make room there or let TMPDIR name another folder",
+        )
 
 
 def _partial_path(target: Path) -> Path:

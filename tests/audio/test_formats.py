@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import resource
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -142,6 +144,42 @@ def test_a_format_that_is_read_only_is_refused(tmp_path):
         copy(tmp_path / "old.mp2", tmp_path / "new.mp2")
     assert "ffmpeg" in caught.value.hint
     assert not (tmp_path / "new.mp2").exists()
+
+
+# libsndfile encodes ALAC by way of a file in the temporary folder. The limit that plays the full
+# disk here would stop that one, too, and then libsndfile ends the process or never returns.
+@pytest.mark.parametrize(
+    ("container", "subtype"), [pair for pair in FORMATS if pair != ("CAF", "ALAC_16")]
+)
+def test_a_full_disk_leaves_nothing(container, subtype, tmp_path, noisy_speech):
+    source, target = tmp_path / "in", tmp_path / "out"
+    soundfile.write(source, noisy_speech, 16_000, format=container, subtype=subtype)
+    unlimited = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (source.stat().st_size // 2, unlimited[1]))
+    try:
+        with pytest.raises(AudioError, match="out: the disk is full"):
+            copy(source, target)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, unlimited)
+    assert list(tmp_path.iterdir()) == [source]
+
+
+def test_alac_without_room_in_the_temporary_folder_is_refused(
+    tmp_path, wide_band_speech, monkeypatch
+):
+    source = tmp_path / "in"
+    soundfile.write(source, wide_band_speech(16_000), 16_000, format="CAF", subtype="ALAC_16")
+    monkeypatch.setenv("TMPDIR", "/proc")  # a folder with no room at all
+    with pytest.raises(AudioError, match="temporary folder /proc") as caught:
+        copy(source, tmp_path / "out")
+    assert "TMPDIR" in caught.value.hint
+    assert list(tmp_path.iterdir()) == [source]
+
+
+def test_an_output_folder_that_cannot_be_made_is_named(noisy_file):
+    with pytest.raises(AudioError, match=r"/proc/out/a\.flac") as caught:
+        copy_nothing(Path("/proc/out/a.flac"), read_info(noisy_file))
+    assert "-o" in caught.value.hint
 
 
 def test_a_folder_without_write_permission_is_named(tmp_path, noisy_file):

@@ -110,6 +110,17 @@ def test_events_and_report_agree(tmp_path, passthrough, noisy_file):
     assert report.audio_seconds == pytest.approx(seconds)
 
 
+def test_finished_files_are_left_alone_unless_told(tmp_path, passthrough, noisy_file):
+    target = tmp_path / noisy_file.name
+    target.write_bytes(b"before")
+    first = mbs_cli.enhance_paths([noisy_file], tmp_path, model=passthrough)
+    assert first.files[0].status is Status.SKIPPED
+    assert target.read_bytes() == b"before"
+    second = mbs_cli.enhance_paths([noisy_file], tmp_path, model=passthrough, overwrite=True)
+    assert second.files[0].status is Status.DONE
+    assert soundfile.info(target).frames == soundfile.info(noisy_file).frames
+
+
 def test_progress_shows_a_bar(tmp_path, passthrough, noisy_file, capsys):
     mbs_cli.enhance_paths([noisy_file], tmp_path, model=passthrough, progress=True)
     assert "100%" in capsys.readouterr().err
