@@ -50,7 +50,7 @@ class Mamba(nn.Module):
         nn.init.uniform_(self.conv_weight, -bound, bound)
         nn.init.uniform_(self.dt_proj.weight, -(self.step_rank**-0.5), self.step_rank**-0.5)
         with torch.no_grad():
-            step = torch.exp(torch.empty(inner).uniform_(math.log(STEP_MIN), math.log(STEP_MAX)))
+            step = STEP_MIN * (STEP_MAX / STEP_MIN) ** torch.rand(inner)
             self.dt_proj.bias.copy_(step + torch.log(-torch.expm1(-step)))  # inverse softplus
             self.A_log.copy_(torch.arange(1, self.states + 1).log().expand(inner, -1))
             self.D.fill_(1.0)

@@ -50,7 +50,10 @@ def save_run(
     optimizer: torch.optim.Optimizer,
     average: WeightAverage,
 ) -> None:
-    """Write weights, average, optimizer state and progress; the old file stays until it is done."""
+    """Write weights, average, optimizer state and progress; the old file stays until it is done.
+
+    Raises CheckpointError, for example on a full disk.
+    """
     tensors: dict[str, Tensor] = {}
     for name, parameter in model.named_parameters():
         tensors[f"model/{name}"] = parameter.detach()
@@ -65,6 +68,11 @@ def save_run(
         with partial.open("rb") as written:
             os.fsync(written.fileno())
         partial.replace(config.run_state)
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(
+            f"{config.run_state}: the run at step {progress.step} cannot be saved: {error}",
+            "make room on the disk, then go on with --resume from the save before",
+        ) from error
     finally:
         partial.unlink(missing_ok=True)
 
