@@ -69,7 +69,6 @@ def train(
         )
     if resume and not config.run_state.exists():
         raise UsageError(f"{config.run_state}: there is no run to resume", "leave out --resume")
-    config.out.mkdir(parents=True, exist_ok=True)
     return _Run(config, resume, on_event).loop(should_stop)
 
 
@@ -80,6 +79,7 @@ class _Run:
         self.config, self.tell = config, on_event
         self.device = resolve_device(config.device)
         self._open_data()
+        config.out.mkdir(parents=True, exist_ok=True)
         torch.manual_seed(config.seed)
         self.model = build_model(PRESETS[config.model]).to(self.device)
         self.optimizer = make_optimizer(self.model, config)
