@@ -3,12 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from statistics import fmean
+from typing import Any
 
 from mbs_cli.scoring.metrics import families_of
 from mbs_cli.scoring.pair import ScorePair
 from mbs_cli.scoring.signals import NotApplicable
+
+
+@dataclass(frozen=True)
+class PairFacts:
+    """What was found when a pair was read; None where it could not be."""
+
+    seconds: float | None = None  # of audio that was compared
+    channels: int | None = None
+    reference_rate_hz: int | None = None  # of the files; compared at 16 kHz
+    estimate_rate_hz: int | None = None
+    lag_samples: int | None = None  # at 16 kHz; positive: the estimate is late
+    is_aligned: bool = False  # whether that lag was taken out
+    trimmed_samples: int = 0  # at 16 kHz, cut off the end of the longer one
 
 
 @dataclass(frozen=True)
@@ -18,6 +32,20 @@ class PairScore:
     name: str
     values: dict[str, float] = field(default_factory=dict)
     reasons: dict[str, str] = field(default_factory=dict)
+    reference: str | None = None  # path; None for arrays and without a reference
+    estimate: str | None = None
+    facts: PairFacts = PairFacts()
+
+    def to_json(self) -> dict[str, Any]:
+        """The row as plain values."""
+        return {
+            "name": self.name,
+            "reference": self.reference,
+            "estimate": self.estimate,
+            "values": self.values,
+            "reasons": self.reasons,
+            **asdict(self.facts),
+        }
 
 
 @dataclass(frozen=True)
