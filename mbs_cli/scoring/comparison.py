@@ -32,8 +32,11 @@ class SystemScores:
 
     @property
     def scored(self) -> int:
-        """How many of them have every requested metric."""
-        return sum(not row.reasons for row in self.rows)
+        """How many of them have every metric; one that no file has (its package is missing) does
+        not count.
+        """
+        defined = {key for key, summary in self.summaries.items() if summary.n}
+        return sum(bool(row.values) and not defined & row.reasons.keys() for row in self.rows)
 
     def row(self, name: str) -> PairScore | None:
         """The row of a file."""
@@ -81,6 +84,18 @@ class Comparison:
     provenance: Provenance
     unmatched: tuple[str, ...] = ()  # estimates without a reference
     is_complete: bool = True  # False if it was interrupted: rows are what was scored so far
+
+    @property
+    def has_failures(self) -> bool:
+        """Whether files are missing, unreadable or not comparable, or nothing was scored at all."""
+        rows = [row for system in self.systems for row in system.rows]
+        has_scores = any(row.values for row in rows)
+        return bool(self.unmatched) or not has_scores or any(not r.was_compared for r in rows)
+
+    @property
+    def has_gaps(self) -> bool:
+        """Whether any file lacks any metric."""
+        return any(row.reasons for system in self.systems for row in system.rows)
 
     def difference(self, system: str, baseline: str, metric: str) -> Difference | None:
         """How much a system's metric lies above that of another, over the files of both."""
