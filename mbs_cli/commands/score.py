@@ -61,6 +61,14 @@ def score(
         str | None,
         typer.Option("--json", metavar="FILE|-", help="Everything as JSON.", show_default=False),
     ] = None,
+    html: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.html",
+            help="A page that needs no network: scores to sort, files to hear and see.",
+            show_default=False,
+        ),
+    ] = None,
     weights: Annotated[
         list[str] | None,
         typer.Option(
@@ -83,7 +91,7 @@ def score(
     from mbs_cli.commands.score_display import open_display, print_findings, print_tables
     from mbs_cli.scoring.systems import score_systems
 
-    outputs = _outputs(csv, as_json)
+    outputs = _outputs(csv, as_json, html)
     if not no_reference and noisy is None and len(paths) < 2:
         raise UsageError(
             "one path given: the references, and nothing to score",
@@ -102,7 +110,7 @@ def score(
             command=shlex.join(["mbs", *sys.argv[1:]]),
             on_scored=on_scored,
         )
-    _write(comparison, csv, as_json)
+    _write(comparison, csv, as_json, html)
     print_findings(comparison)
     if _STDOUT not in outputs:
         print_tables(comparison)
@@ -121,9 +129,13 @@ def _metrics(text: str | None) -> list[str] | None:
     return list(METRICS) if keys == ["all"] else keys
 
 
-def _outputs(*targets: str | None) -> list[str]:
+def _outputs(csv: str | None, as_json: str | None, html: Path | None) -> list[str]:
     """The outputs asked for; raises UsageError, before any work, if one cannot be written."""
-    wanted = [target for target in targets if target is not None]
+    wanted = [target for target in (csv, as_json) if target is not None]
+    if html is not None:
+        from mbs_cli.scoring.report.page import check_report_path
+
+        check_report_path(html)
     if wanted.count(_STDOUT) > 1:
         raise UsageError("--csv - and --json - both go to standard output", "give one a file name")
     for target in wanted:
@@ -136,21 +148,21 @@ def _outputs(*targets: str | None) -> list[str]:
 
 def _hashes(weights: list[str]) -> dict[Path, str]:
     """The SHA-256 of each system's weights."""
-    if not weights:
-        return {}
-    from mbs_cli.models.checkpoint import file_sha256
-    from mbs_cli.models.shipped import resolve_model
-
-    hashes = {}
+    models = {}
     for text in weights:
         source, separator, model = text.rpartition("=")
         if not separator:
             raise UsageError(f"--weights {text}: expected EST=NAME|PATH", "e.g. clean/=mbs-net")
-        hashes[Path(source)] = file_sha256(resolve_model(model))
-    return hashes
+        models[Path(source)] = model
+    if not models:
+        return {}
+    from mbs_cli.models.checkpoint import file_sha256
+    from mbs_cli.models.shipped import resolve_model
+
+    return {source: file_sha256(resolve_model(model)) for source, model in models.items()}
 
 
-def _write(comparison: Comparison, csv: str | None, as_json: str | None) -> None:
+def _write(comparison: Comparison, csv: str | None, as_json: str | None, html: Path | None) -> None:
     import json
 
     from mbs_cli.scoring.csv_table import csv_text
@@ -160,6 +172,10 @@ def _write(comparison: Comparison, csv: str | None, as_json: str | None) -> None
     if as_json is not None:
         text = json.dumps(comparison.to_json(), indent=1, ensure_ascii=False, allow_nan=False)
         _write_text(as_json, text + "\n")
+    if html is not None:
+        from mbs_cli.scoring.report.page import write_report
+
+        write_report(comparison, html)
 
 
 def _write_text(target: str, text: str) -> None:

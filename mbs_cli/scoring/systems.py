@@ -71,9 +71,9 @@ def score_systems(
     except KeyboardInterrupt:
         if not any(rows.values()):
             raise
-    hashes = weights_sha256 or {}
+    hashes = {path.resolve(): known for path, known in (weights_sha256 or {}).items()}
     systems = [
-        _summarise(system, rows[system.name], keys, hashes.get(system.source))
+        _summarise(system, rows[system.name], keys, hashes.get(system.source.resolve()))
         for system in matching.systems
     ]
     return Comparison(
