@@ -14,7 +14,7 @@ from mbs_cli.scoring.signals import SAMPLE_RATE_HZ, SILENCE_PEAK
 
 MOST_SECONDS = 0.5  # far beyond the delay of any enhancer
 LEAST_CORRELATION = 0.05  # below it there is nothing in common whose lag could be told
-_BLOCK_SAMPLES = 1 << 16
+_FFT_SAMPLES = 1 << 16
 
 
 def measure_lag(reference: NDArray[Any], estimate: NDArray[Any]) -> int | None:
@@ -35,10 +35,10 @@ def _correlation(reference: NDArray[Any], estimate: NDArray[Any], most: int) -> 
     """Sum of r[n] e[n + lag] for every lag from -most to most, shaped (2 most + 1,)."""
     total = np.zeros(2 * most + 1)
     padded = np.pad(estimate, (most, most + max(0, reference.size - estimate.size)))
-    for start in range(0, reference.size, _BLOCK_SAMPLES):
-        block = reference[start : start + _BLOCK_SAMPLES]
+    step = _FFT_SAMPLES - 2 * most  # so that nothing wraps round into these lags
+    for start in range(0, reference.size, step):
+        block = reference[start : start + step]
         around = padded[start : start + block.size + 2 * most]
-        size = 1 << (around.size - 1).bit_length()  # no longer product wraps round
-        spectrum = np.conj(np.fft.rfft(block, size)) * np.fft.rfft(around, size)
-        total += np.fft.irfft(spectrum, size)[: total.size]
+        spectrum = np.conj(np.fft.rfft(block, _FFT_SAMPLES)) * np.fft.rfft(around, _FFT_SAMPLES)
+        total += np.fft.irfft(spectrum, _FFT_SAMPLES)[: total.size]
     return total

@@ -74,7 +74,7 @@ def test_what_is_wrong_is_listed_and_does_not_stop_the_rest(run_mbs, better):
 
 
 def test_silence_fails_only_when_strict(run_mbs, better):
-    name = sorted(path.name for path in better.iterdir())[0]
+    name = min(path.name for path in better.iterdir())
     samples, _ = soundfile.read(better / name)
     soundfile.write(better / name, np.zeros_like(samples), 16000)
     lenient, strict = (

@@ -5,6 +5,7 @@ The other way round on purpose: one frame, one band and one lag at a time, with 
 
 import math
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -79,7 +80,7 @@ def slope_weights(levels: list[float], slopes: list[float]) -> list[float]:
 
 def slope_distance(clean: Frame, noisy: Frame) -> float:
     levels = [band_levels(frame) for frame in (clean, noisy)]
-    slopes = [[b - a for a, b in zip(one, one[1:], strict=False)] for one in levels]
+    slopes = [[b - a for a, b in pairwise(one)] for one in levels]
     each = zip(*map(slope_weights, levels, slopes), strict=True)
     weights = [(a + b) / 2 for a, b in each]
     squares = [(a - b) ** 2 for a, b in zip(*slopes, strict=True)]

@@ -1,5 +1,6 @@
 """Each metric equals its package or its formula, and is never a number where it has no meaning."""
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from mbs_cli.scoring import frames
 from mbs_cli.scoring import log_spectral_distance as lsd_module
 from mbs_cli.scoring.llr import llr
 from mbs_cli.scoring.log_spectral_distance import log_spectral_distance
-from mbs_cli.scoring.metrics import METRICS, REFERENCE_METRICS, check_metrics
+from mbs_cli.scoring.metrics import LONE_METRICS, METRICS, REFERENCE_METRICS, check_metrics
 from mbs_cli.scoring.pair import ScorePair
 from mbs_cli.scoring.pesq import pesq_nb, pesq_wb
 from mbs_cli.scoring.score import score_pair
@@ -166,6 +167,28 @@ def test_a_composite_gives_the_reason_of_what_it_needs(clean: Samples) -> None:
     row = score_pair(short, ("covl", "llr"))
     assert "too short" in row.reasons["covl"]
     assert row.values == {"llr": 0.0}
+
+
+def test_a_missing_package_costs_only_its_columns(
+    clean: Samples, noisy: Samples, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for package in ("pesq", "speechmos.dnsmos"):
+        monkeypatch.setitem(sys.modules, package, None)  # as if it were not installed
+    row = score_pair(ScorePair("", clean, noisy), tuple(METRICS))
+    lacking = {"pesq_wb", "pesq_nb", "csig", "cbak", "covl"}
+    assert set(row.reasons) == lacking | {"dnsmos_sig", "dnsmos_bak", "dnsmos_ovrl"}
+    assert "pip install pesq" in row.reasons["covl"]
+    assert "pip install speechmos" in row.reasons["dnsmos_sig"]
+    assert set(row.values) == set(METRICS) - set(row.reasons)
+
+
+def test_dnsmos_equals_the_package(noisy: Samples) -> None:
+    package = pytest.importorskip("speechmos.dnsmos", exc_type=ImportError)
+    expected = package.run(noisy.astype(np.float64), 16000)
+    row = score_pair(ScorePair("", None, noisy), LONE_METRICS)
+    assert row.values == pytest.approx(
+        {f"dnsmos_{key}": expected[f"{key}_mos"] for key in ("sig", "bak", "ovrl")}, abs=1e-6
+    )
 
 
 def test_an_unknown_metric_names_the_known_ones() -> None:
