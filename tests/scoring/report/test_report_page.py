@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -227,6 +228,17 @@ def test_it_is_readable_on_a_phone_in_light_and_dark(open_page, page, scheme):
     ink, paper = (sum(map(int, colour[4:-1].split(","))) for colour in colours)
     assert (ink < paper) == (scheme == "light")
     assert abs(ink - paper) > 500
+
+
+def test_without_metrics_it_is_for_listening(open_page, comparison, tmp_path):
+    path = tmp_path / "listening.html"
+    write_report(replace(comparison, metrics=(), differences=()), path, max_files=2)
+    browser = open_page(path)
+    assert not find(browser, "#summary").is_displayed()
+    assert not find(browser, "#metric").is_displayed()
+    assert texts(browser, "#file-table thead th") == ["File", "Seconds"]
+    press_play(browser)
+    wait(browser, lambda: position(browser) > 0)
 
 
 def test_ten_thousand_files_sort_at_once(open_page, tmp_path):
