@@ -14,6 +14,7 @@ from mbs_cli import __version__
 from mbs_cli.commands.enhance import enhance
 from mbs_cli.commands.error_text import print_error, show_tracebacks
 from mbs_cli.commands.exit_code import ExitCode, exit_code_of
+from mbs_cli.commands.score import score
 from mbs_cli.commands.train import train
 from mbs_cli.errors import MbsError
 
@@ -27,6 +28,7 @@ app = typer.Typer(
 )
 app.command()(enhance)
 app.command()(train)
+app.command()(score)
 
 
 def _print_version(is_wanted: bool) -> None:
@@ -60,5 +62,5 @@ def main() -> None:
         sys.exit(exit_code_of(error))
     except SystemExit as ending:
         if ending.code == ExitCode.INTERRUPTED:
-            print("interrupted: finished files are kept, run again to go on", file=sys.stderr)
+            print("interrupted: what was finished is kept, run again to go on", file=sys.stderr)
         raise

@@ -51,6 +51,15 @@ def enhance(
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the report as JSON on standard output.")
     ] = False,
+    page: Annotated[
+        Path | None,
+        typer.Option(
+            "--report",
+            metavar="FILE.html",
+            help="A page to hear and see every file before and after.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Remove noise from speech.
 
@@ -65,7 +74,9 @@ def enhance(
     past full scale are clipped where the format cannot hold them; float files are not touched.
     """
     from mbs_cli.commands.enhance_display import open_display, print_summary
+    from mbs_cli.commands.enhance_page import check_page, write_page
 
+    check_page(page)
     with open_display() as on_event:
         report = enhance_paths(
             paths,
@@ -77,6 +88,8 @@ def enhance(
             threads=threads,
             on_event=on_event,
         )
+    if page is not None:
+        write_page(report, page, model)
     print_summary(report, as_json)
     if report.count(Status.FAILED):
         raise typer.Exit(ExitCode.FAILED)

@@ -1,7 +1,7 @@
 """DNSMOS P.835 (Reddy et al., ICASSP 2022) through `speechmos`, which ships its models.
 
 A network's guess at three listener ratings, without a reference: SIG (speech), BAK (background) and
-OVRL (overall), each from 1 to 5. Optional: pip install speechmos onnxruntime.
+OVRL (overall), each from 1 to 5. Optional: the extra `dnsmos` of this package.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""PESQ, wide-band (ITU-T P.862.2), through the `pesq` package.
+"""PESQ, wide-band (ITU-T P.862.2) and narrow-band (P.862.1), through the `pesq` package.
 
 The package has failure modes that look like something else; each becomes `NotApplicable` here:
 a silent estimate (a plain ValueError about NaN), less than a quarter of a second (code -6), no
-utterance found (code -7), unequal lengths (scored without a word). One cannot be caught in the
-process that meets it: more than 50 utterances overrun a table in its C code and end the process,
-which is why `runner` scores in worker processes.
+utterance found (code -7), unequal lengths (scored without a word), and more than 50 utterances,
+which overrun a table (`pesq_utterances`). Should the package end its process all the same, that
+costs one metric of one pair, which is why `runner` scores in worker processes.
 """
 
 from __future__ import annotations
@@ -14,7 +14,13 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from mbs_cli.scoring.signals import SAMPLE_RATE_HZ, NotApplicable, check_pair
+from mbs_cli.scoring.pesq_utterances import (
+    MOST_UTTERANCES,
+    SAFE_SECONDS,
+    TABLE_ENTRIES,
+    count_utterances,
+)
+from mbs_cli.scoring.signals import SAMPLE_RATE_HZ, NotApplicable, Signal, check_pair
 
 SHORTEST_SECONDS = 0.25
 
@@ -25,6 +31,15 @@ def pesq_wb(reference: NDArray[Any], estimate: NDArray[Any]) -> float:
     Raises:
         NotApplicable: the pair cannot be scored, or the package is not installed.
     """
+    return _pesq(reference, estimate, "wb")
+
+
+def pesq_nb(reference: NDArray[Any], estimate: NDArray[Any]) -> float:
+    """MOS-LQO between about 1.02 and 4.55, of what a telephone lets through; see `pesq_wb`."""
+    return _pesq(reference, estimate, "nb")
+
+
+def _pesq(reference: NDArray[Any], estimate: NDArray[Any], mode: str) -> float:
     clean, enhanced = check_pair(reference, estimate, SHORTEST_SECONDS)
     try:
         from pesq import pesq
@@ -32,13 +47,31 @@ def pesq_wb(reference: NDArray[Any], estimate: NDArray[Any]) -> float:
         raise NotApplicable(
             "the pesq package is not installed (pip install pesq; it needs a C compiler)"
         ) from error
+    _check_utterances(clean, mode)
     try:
-        score = float(pesq(SAMPLE_RATE_HZ, clean, enhanced, "wb"))
+        score = float(pesq(SAMPLE_RATE_HZ, clean, enhanced, mode))
     except (RuntimeError, ValueError) as error:
         raise NotApplicable(f"pesq: {_reason(error)}") from error
     if not math.isfinite(score):
         raise NotApplicable("pesq returned no finite value")
     return score
+
+
+def _check_utterances(clean: Signal, mode: str) -> None:
+    seconds = clean.size / SAMPLE_RATE_HZ
+    if seconds <= SAFE_SECONDS:
+        return
+    utterances = count_utterances(clean, is_wide_band=mode == "wb")
+    if utterances is None:
+        raise NotApplicable(
+            f"pesq: {seconds:.0f} s; beyond {SAFE_SECONDS:.0f} s its table of {TABLE_ENTRIES} "
+            "utterances may be overrun, which cannot be checked here; score it in pieces"
+        )
+    if utterances > MOST_UTTERANCES:
+        raise NotApplicable(
+            f"pesq: {utterances} utterances, and its table holds {TABLE_ENTRIES}; score the file "
+            "in pieces"
+        )
 
 
 def _reason(error: Exception) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from queue import LifoQueue
@@ -52,7 +52,7 @@ def iterate_scores(
     pairs: Iterable[ScorePair],
     metrics: Sequence[str] = DEFAULT_METRICS,
     jobs: int | None = None,
-) -> Iterator[PairScore]:
+) -> Generator[PairScore, None, None]:
     """The rows of `score_pairs` one by one; closing the iterator ends the children at once."""
     keys = check_metrics(metrics)
     children = max(1, jobs or os.cpu_count() or 1)

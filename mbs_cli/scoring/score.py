@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 from statistics import fmean
+from typing import Any
 
-from mbs_cli.scoring.metrics import families_of
+from mbs_cli.scoring.channel import Channel
+from mbs_cli.scoring.facts import PairFacts
+from mbs_cli.scoring.metrics import Family, families_of
 from mbs_cli.scoring.pair import ScorePair
 from mbs_cli.scoring.signals import NotApplicable
 
@@ -18,6 +22,25 @@ class PairScore:
     name: str
     values: dict[str, float] = field(default_factory=dict)
     reasons: dict[str, str] = field(default_factory=dict)
+    reference: str | None = None  # path; None for arrays and without a reference
+    estimate: str | None = None
+    facts: PairFacts = field(default_factory=PairFacts)
+
+    @property
+    def was_compared(self) -> bool:
+        """False if a file is missing or cannot be read, or if lengths or channels differ."""
+        return self.facts.channels is not None
+
+    def to_json(self) -> dict[str, Any]:
+        """The row as plain values."""
+        return {
+            "name": self.name,
+            "reference": self.reference,
+            "estimate": self.estimate,
+            "values": self.values,
+            "reasons": self.reasons,
+            **asdict(self.facts),
+        }
 
 
 @dataclass(frozen=True)
@@ -52,19 +75,49 @@ class Scores:
 
 
 def score_pair(pair: ScorePair, metrics: Sequence[str]) -> PairScore:
-    """The metrics of one pair, computed in this process."""
-    row = PairScore(pair.name)
+    """The metrics of one pair, computed in this process.
+
+    Channels are scored one by one and averaged; a metric that one of them lacks has no value.
+    """
+    row = empty_row(pair)
     try:
-        reference, estimate = pair.load()
-    except NotApplicable as reason:
-        row.reasons.update(dict.fromkeys(metrics, str(reason)))
+        signals = pair.load()
+    except (NotApplicable, MemoryError) as reason:
+        row.reasons.update(dict.fromkeys(metrics, _text(reason)))
         return row
+    references = [None] * len(signals.estimate) if signals.reference is None else signals.reference
+    channels = [Channel(*pair) for pair in zip(references, signals.estimate, strict=True)]
     for family in families_of(metrics):
         keys = family.keys_among(metrics)
         try:
-            computed = family.compute(reference, estimate)
-        except NotApplicable as reason:
-            row.reasons.update(dict.fromkeys(keys, str(reason)))
+            computed = _mean_over_channels(family, channels)
+        except (NotApplicable, MemoryError) as reason:
+            row.reasons.update(dict.fromkeys(keys, _text(reason)))
         else:
             row.values.update({key: computed[key] for key in keys})
-    return row
+    return replace(row, facts=signals.facts)
+
+
+def empty_row(pair: ScorePair) -> PairScore:
+    """A row that has no scores yet."""
+    return PairScore(pair.name, reference=_path(pair.reference), estimate=_path(pair.estimate))
+
+
+def _path(source: object) -> str | None:
+    return str(source) if isinstance(source, Path) else None
+
+
+def _text(reason: NotApplicable | MemoryError) -> str:
+    return "not enough memory" if isinstance(reason, MemoryError) else str(reason)
+
+
+def _mean_over_channels(family: Family, channels: Sequence[Channel]) -> dict[str, float]:
+    if len(channels) == 1:
+        return family.compute(channels[0])
+    rows = []
+    for number, channel in enumerate(channels, start=1):
+        try:
+            rows.append(family.compute(channel))
+        except NotApplicable as reason:
+            raise NotApplicable(f"channel {number}: {reason}") from reason
+    return {key: fmean(row[key] for row in rows) for key in rows[0]}

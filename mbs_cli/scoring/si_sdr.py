@@ -27,10 +27,11 @@ def si_sdr(reference: NDArray[Any], estimate: NDArray[Any]) -> float:
     enhanced = enhanced - enhanced.mean()
     target = (np.dot(enhanced, clean) / np.dot(clean, clean)) * clean
     distortion = target - enhanced
-    return _ratio_db(float(np.dot(target, target)), float(np.dot(distortion, distortion)))
+    return ratio_db(float(np.dot(target, target)), float(np.dot(distortion, distortion)))
 
 
-def _ratio_db(signal_energy: float, noise_energy: float) -> float:
+def ratio_db(signal_energy: float, noise_energy: float) -> float:
+    """The ratio of two energies in dB, limited to +-100 dB."""
     if noise_energy == 0.0:
         return CEILING_DB
     if signal_energy == 0.0:

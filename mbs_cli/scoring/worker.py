@@ -13,11 +13,12 @@ import signal
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from mbs_cli.scoring.metrics import families_of
 from mbs_cli.scoring.pair import ScorePair
-from mbs_cli.scoring.score import PairScore
+from mbs_cli.scoring.score import PairScore, empty_row
 
 # One thread per child: the children already share the cores out among themselves.
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
@@ -61,7 +62,7 @@ class Worker:
 
     def _score_by_family(self, pair: ScorePair, metrics: Sequence[str]) -> PairScore:
         """One question per family, so that only the fatal one is lost."""
-        row = PairScore(pair.name)
+        row = empty_row(pair)
         for family in families_of(metrics):
             keys = family.keys_among(metrics)
             try:
@@ -69,9 +70,10 @@ class Worker:
             except WorkerDied as death:
                 if self._stopped:
                     raise
-                part = PairScore(pair.name, reasons=dict.fromkeys(keys, str(death)))
-            row.values.update(part.values)
-            row.reasons.update(part.reasons)
+                row.reasons.update(dict.fromkeys(keys, str(death)))
+            else:
+                values, reasons = row.values | part.values, row.reasons | part.reasons
+                row = replace(part, values=values, reasons=reasons)
         return row
 
     def _ask(self, pair: ScorePair, metrics: Sequence[str]) -> PairScore:
@@ -111,6 +113,7 @@ def _start_process() -> subprocess.Popen[bytes]:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         env=environment,
+        start_new_session=True,  # Ctrl-C goes to the parent alone, which ends its children
     )
 
 

@@ -23,7 +23,9 @@ def test_help_is_instant(run_mbs):
     assert min(cpu_seconds() for _ in range(3)) < 0.3
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["enhance", "--help"], ["--version"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["enhance", "--help"], ["score", "--help"], ["--version"]]
+)
 def test_help_imports_nothing_slow(arguments):
     script = (
         f"import sys; sys.argv = ['mbs', *{arguments!r}]\n"

@@ -1,5 +1,6 @@
 """Many pairs: the same numbers as one by one, whatever happens to a file or to a child process."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from mbs_cli.scoring.interval import bootstrap_interval
 from mbs_cli.scoring.pair import ScorePair
 from mbs_cli.scoring.runner import iterate_scores, score_pairs
 from mbs_cli.scoring.score import PairScore, score_pair
+from mbs_cli.scoring.worker import Worker
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 METRICS = ("pesq_wb", "stoi", "si_sdr")
@@ -24,15 +26,16 @@ def example_pairs() -> list[ScorePair]:
 
 
 def in_memory(pair: ScorePair) -> ScorePair:
-    return ScorePair(pair.name, *pair.load())
+    signals = pair.load()
+    assert signals.reference is not None
+    return ScorePair(pair.name, signals.reference[0], signals.estimate[0])
 
 
-def crashing_pair() -> ScorePair:
-    """More than 50 utterances: the pesq package writes past the end of a table and dies."""
-    speech = example_pairs()[0].load()[0][16000:24000]
-    signal = np.tile(np.concatenate([speech, np.zeros(9600, dtype=np.float32)]), 60)
-    noise = np.random.default_rng(0).normal(0, 0.01, signal.size).astype(np.float32)
-    return ScorePair("long", signal, signal + noise)
+class Fatal:
+    """Ends the process that unpickles it."""
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return os._exit, (3,)
 
 
 def test_rows_equal_single_scores_in_order_for_paths_and_arrays() -> None:
@@ -43,7 +46,7 @@ def test_rows_equal_single_scores_in_order_for_paths_and_arrays() -> None:
         mixed, METRICS, jobs=2, on_scored=lambda n, row: seen.append((n, row.name))
     )
     for row, pair in zip(scores.rows, paths, strict=True):
-        assert row.values == pytest.approx(score_pair(pair, METRICS).values, abs=1e-9)
+        assert row.values == pytest.approx(score_pair(pair, METRICS).values, abs=1e-6)
     assert seen == [(index + 1, pair.name) for index, pair in enumerate(paths)]
     assert scores.summary == "8 of 8 scored"
 
@@ -52,41 +55,55 @@ def test_what_cannot_be_scored_is_left_out_of_the_means(tmp_path: Path) -> None:
     good = example_pairs()[0]
     damaged = tmp_path / "damaged.flac"
     damaged.write_bytes(b"not audio")
-    stereo, slow = tmp_path / "stereo.wav", tmp_path / "slow.wav"
+    stereo, shorter = tmp_path / "stereo.wav", tmp_path / "shorter.wav"
     soundfile.write(stereo, np.zeros((8000, 2)), 16000)
-    soundfile.write(slow, np.zeros(8000), 8000)
-    silence = np.zeros_like(good.load()[0])
+    soundfile.write(shorter, np.zeros(8000), 16000)
+    cut = tmp_path / "cut.flac"
+    cut.write_bytes(Path(good.reference).read_bytes()[:40_000])
+    silence = np.zeros(len(good.load().estimate[0]))
     pairs = [
         good,
         ScorePair("silent", good.reference, silence),
         ScorePair("missing", good.reference, tmp_path / "absent.wav"),
         ScorePair("damaged", damaged, good.estimate),
         ScorePair("stereo", stereo, good.estimate),
-        ScorePair("slow", slow, good.estimate),
+        ScorePair("shorter", shorter, good.estimate),
+        ScorePair("cut", good.reference, cut),
     ]
     scores = score_pairs(pairs, METRICS, jobs=1)
     assert scores.means() == pytest.approx(score_pair(good, METRICS).values, abs=1e-9)
-    assert scores.summary == "1 of 6 scored"
+    assert scores.summary == "1 of 7 scored"
     reasons = {row.name: row.reasons["stoi"] for row in scores.not_scored}
     assert reasons["silent"] == "estimate is silent"
-    assert "absent.wav cannot be read" in reasons["missing"]
-    assert "damaged.flac cannot be read" in reasons["damaged"]
-    assert "stereo.wav has 2 channels" in reasons["stereo"]
-    assert "slow.wav is sampled at 8000 Hz" in reasons["slow"]
+    assert "absent.wav: there is no such file" in reasons["missing"]
+    assert "damaged.flac: not an audio file" in reasons["damaged"]
+    assert reasons["stereo"] == "channels differ: reference 2, estimate 1"
+    assert "lengths differ: reference 8000 samples" in reasons["shorter"]
+    assert "cut" in reasons["cut"]
 
 
 def test_nothing_scored_has_no_mean() -> None:
     assert score_pairs([], METRICS).means() == dict.fromkeys(METRICS, None)
 
 
-def test_a_metric_that_kills_its_process_costs_only_itself() -> None:
+def test_what_kills_its_process_costs_only_itself() -> None:
     good = example_pairs()[0]
-    scores = score_pairs([good, crashing_pair(), good], ("pesq_wb", "si_sdr"), jobs=1)
-    first, long, last = scores.rows
+    fatal = ScorePair("fatal", Fatal(), good.estimate)  # type: ignore[arg-type]
+    first, killed, last = score_pairs([good, fatal, good], ("stoi", "si_sdr"), jobs=1).rows
     assert first == last
-    assert set(first.values) == {"pesq_wb", "si_sdr"}
-    assert "ended its process" in long.reasons["pesq_wb"]
-    assert set(long.values) == {"si_sdr"}
+    assert set(first.values) == {"stoi", "si_sdr"}
+    assert set(killed.reasons.values()) == {"the metric ended its process with code 3"}
+
+
+def test_a_killed_child_is_replaced() -> None:
+    pair = example_pairs()[0]
+    worker = Worker()
+    before = worker.score(pair, ("si_sdr",))
+    assert worker._process is not None
+    worker._process.kill()
+    after = worker.score(pair, ("si_sdr",))
+    worker.close()
+    assert after == before
 
 
 def test_pairs_are_read_a_few_at_a_time() -> None:

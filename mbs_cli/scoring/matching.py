@@ -1,0 +1,152 @@
+"""Which estimate belongs to which reference: by relative path and stem, whatever the format.
+
+Imports nothing heavy.
+"""
+
+from __future__ import annotations
+
+import os
+import unicodedata
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from mbs_cli.audio.suffixes import AUDIO_SUFFIXES
+from mbs_cli.errors import DataError, UsageError
+
+
+@dataclass(frozen=True)
+class MatchedSystem:
+    """The estimates of one system, and those that have no reference."""
+
+    name: str
+    source: Path
+    estimates: dict[str, Path]  # by the name of the reference
+    unmatched: tuple[Path, ...] = ()
+    is_noisy: bool = False
+
+
+@dataclass(frozen=True)
+class Matching:
+    """The references by name, in order, and the systems; without references their union of names.
+
+    A name is a relative path without its suffix.
+    """
+
+    names: tuple[str, ...]
+    references: dict[str, Path]
+    systems: tuple[MatchedSystem, ...]
+
+
+def match(reference: Path | None, estimates: Sequence[Path], noisy: Path | None = None) -> Matching:
+    """Files or folders of one or more systems, matched with the references.
+
+    Raises:
+        UsageError: nothing to score, or a file where the others are folders.
+        DataError: a path that is not there, a folder without audio files, two files of one name
+            in a folder, or a system that has not a single counterpart.
+    """
+    if not estimates and noisy is None:
+        raise UsageError("nothing to score", "name at least one file or folder of estimates")
+    sources = _sources(estimates, noisy)
+    everything = [*sources, *([reference] if reference is not None else [])]
+    if len({_check_exists(path).is_dir() for path in everything}) > 1:
+        raise UsageError(
+            f"files and folders mixed: {', '.join(map(str, everything))}",
+            "compare files with files and folders with folders",
+        )
+    found = {source: _files(source) for source in sources}
+    if reference is None:
+        names = tuple(dict.fromkeys(name for files in found.values() for name in files))
+        references: dict[str, Path] = {}
+    else:
+        references = _files(reference)
+        if reference.is_file():  # a file is compared with a file of any name
+            found = {source: {next(iter(references)): source} for source in sources}
+        names = tuple(references)
+    labels = _labels(sources, noisy)
+    systems = tuple(
+        _system(labels[source], source, files, names, is_noisy=source == noisy)
+        for source, files in found.items()
+    )
+    return Matching(names, references, systems)
+
+
+def _sources(estimates: Sequence[Path], noisy: Path | None) -> list[Path]:
+    """Every source once, under its first spelling; the noisy input comes first."""
+    unique: dict[Path, Path] = {}
+    for path in [*([noisy] if noisy else []), *estimates]:
+        unique.setdefault(path.resolve(), path)
+    return list(unique.values())
+
+
+def _check_exists(path: Path) -> Path:
+    if not path.exists():
+        raise DataError(f"{path}: there is no such file or folder", "check the path")
+    return path
+
+
+def _files(source: Path) -> dict[str, Path]:
+    """The audio files of a folder, with all below, by name; a file is one, whatever its suffix."""
+    if not source.is_dir():
+        return {_name(Path(source.name)): source}
+    files: dict[str, Path] = {}
+    for path in sorted(_audio_files(source)):
+        name = _name(path.relative_to(source))
+        if name in files:
+            raise DataError(
+                f"{files[name]} and {path} have the same name",
+                "files are matched by path and stem: keep one of them",
+            )
+        files[name] = path
+    if not files:
+        raise DataError(
+            f"{source}: no audio files in this folder",
+            "files are found by their suffix (.wav, .flac, .ogg, .mp3, ...)",
+        )
+    return files
+
+
+def _audio_files(folder: Path) -> Iterator[Path]:
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            path = Path(parent, name)
+            if path.suffix.lower() in AUDIO_SUFFIXES and not name.startswith("."):
+                yield path
+
+
+def _name(path: Path) -> str:
+    """One spelling for letters that file systems compose differently."""
+    return unicodedata.normalize("NFC", str(PurePosixPath(*path.with_suffix("").parts)))
+
+
+def _system(
+    label: str, source: Path, files: dict[str, Path], names: Sequence[str], is_noisy: bool
+) -> MatchedSystem:
+    wanted = set(names)
+    estimates = {name: path for name, path in files.items() if name in wanted}
+    if not estimates:
+        raise DataError(
+            f"{source}: none of its {len(files)} files has a counterpart among the references",
+            f"names have to agree but for the suffix, e.g. {names[0]} and {next(iter(files))}",
+        )
+    unmatched = tuple(path for name, path in files.items() if name not in wanted)
+    return MatchedSystem(label, source, estimates, unmatched, is_noisy)
+
+
+def _labels(sources: Sequence[Path], noisy: Path | None) -> dict[Path, str]:
+    """The shortest ends of the paths that tell the systems apart; the noisy input is `noisy`."""
+    systems = [source for source in sources if source != noisy]
+    depth = 1
+    parts = {source: source.resolve().parts for source in systems}
+    longest = max((len(part) for part in parts.values()), default=0)
+    while depth < longest and len({part[-depth:] for part in parts.values()}) < len(systems):
+        depth += 1
+    labels = {source: str(Path(*parts[source][-depth:])) for source in systems}
+    if noisy is not None:
+        labels = {
+            source: f"{label} (system)" if label == "noisy" else label
+            for source, label in labels.items()
+        }
+        labels[noisy] = "noisy"
+    return labels

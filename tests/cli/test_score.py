@@ -1,0 +1,153 @@
+"""`mbs score` as a process: what it prints, writes and returns."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+CLEAN, NOISY = EXAMPLES / "clean", EXAMPLES / "noisy"
+QUICK = ("--metrics", "si_sdr,snr", "--jobs", "1")
+
+
+@pytest.fixture
+def better(tmp_path: Path) -> Path:
+    """All examples with half of the noise, as WAV, in a folder with a difficult name."""
+    folder = tmp_path / "half the noise \u00fc"
+    folder.mkdir()
+    for path in CLEAN.iterdir():
+        clean, noisy = (soundfile.read(root / path.name)[0] for root in (CLEAN, NOISY))
+        soundfile.write(folder / f"{path.stem}.wav", 0.5 * (clean + noisy), 16000)
+    return folder
+
+
+def test_a_comparison_with_intervals(run_mbs, better, tmp_path):
+    files = ("--csv", "all.csv", "--json", "all.json")
+    result = run_mbs("score", CLEAN, NOISY, better, *QUICK, *files)
+    assert result.returncode == 0, result.stderr
+    assert "half the noise" in result.stdout
+    assert "8 of 8 scored" in result.stdout
+    assert "+6.0 [+6.0, +6.0] *" in result.stdout
+    content = json.loads((tmp_path / "all.json").read_text(encoding="utf-8"))
+    noisy, half = content["systems"]
+    assert half["mean"]["snr"] - noisy["mean"]["snr"] == pytest.approx(6.02, abs=0.01)
+    assert content["command"].startswith("mbs score ")
+    table = (tmp_path / "all.csv").read_text(encoding="utf-8")
+    lines = list(csv.DictReader(io.StringIO(table)))
+    assert len(lines) == 16
+
+
+@pytest.mark.parametrize("option", ["--json", "--csv"])
+def test_standard_output_holds_the_results_alone(run_mbs, option):
+    result = run_mbs("score", CLEAN, NOISY, *QUICK, option, "-")
+    if option == "--json":
+        assert json.loads(result.stdout)["systems"][0]["scored"] == 8
+    else:
+        assert len(list(csv.DictReader(io.StringIO(result.stdout)))) == 8
+    assert "scored 8 of 8" in result.stderr
+
+
+def test_what_is_wrong_is_listed_and_does_not_stop_the_rest(run_mbs, better):
+    names = sorted(path.name for path in better.iterdir())
+    (better / names[0]).unlink()
+    (better / names[1]).write_bytes(b"nonsense")
+    samples, _ = soundfile.read(better / names[2])
+    soundfile.write(better / names[2], samples[:-5], 16000)
+    result = run_mbs("score", CLEAN, better, *QUICK)
+    assert result.returncode == 1
+    assert "5 of 8 scored" in result.stdout
+    assert f"no counterpart in {better}: {names[0][:-4]}" in result.stderr
+    assert "not an audio file" in result.stderr
+    assert "lengths differ" in result.stderr
+    assert "Traceback" not in result.stderr
+    assert "6 of 8 scored" in run_mbs("score", CLEAN, better, *QUICK, "--trim").stdout
+
+
+def test_silence_fails_only_when_strict(run_mbs, better):
+    name = min(path.name for path in better.iterdir())
+    samples, _ = soundfile.read(better / name)
+    soundfile.write(better / name, np.zeros_like(samples), 16000)
+    lenient, strict = (
+        run_mbs("score", CLEAN, better, *QUICK, *more) for more in ([], ["--strict"])
+    )
+    assert (lenient.returncode, strict.returncode) == (0, 1)
+    assert "7 of 8 scored" in lenient.stdout
+    assert "estimate is silent" in lenient.stderr
+
+
+def test_a_late_system_is_reported_and_aligned_on_demand(run_mbs, better):
+    for path in better.iterdir():
+        samples, _ = soundfile.read(path)
+        soundfile.write(path, np.concatenate([np.zeros(160), samples[:-160]]), 16000)
+    late = run_mbs("score", CLEAN, better, *QUICK, "--json", "-")
+    aligned = run_mbs("score", CLEAN, better, *QUICK, "--json", "-", "--align")
+    assert "+160 samples" in late.stderr
+    means = [json.loads(one.stdout)["systems"][0]["mean"]["si_sdr"] for one in (late, aligned)]
+    assert means[0] < 0 < means[1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([CLEAN], "nothing to score"),
+        ([CLEAN, NOISY, "--metrics", "mos"], "There is no metric 'mos'"),
+        ([CLEAN, NOISY / "en_babble_5db.flac"], "files and folders mixed"),
+        (["--no-reference", NOISY, "--metrics", "stoi"], "stoi: needs a reference"),
+        ([CLEAN, NOISY, "--json", "-", "--csv", "-"], "both go to standard output"),
+        ([CLEAN, NOISY, "--json", "absent/x.json"], "cannot be written there"),
+        ([CLEAN, NOISY, "--weights", "mbs-net"], "expected EST=NAME|PATH"),
+    ],
+)
+def test_wrong_usage_ends_with_2(run_mbs, arguments, message):
+    result = run_mbs("score", *arguments)
+    assert result.returncode == 2
+    assert message in result.stderr
+    assert "hint:" in result.stderr
+
+
+def test_the_weights_of_a_system_are_recorded(run_mbs, small_checkpoint):
+    import hashlib
+
+    weights = f"{NOISY}={small_checkpoint}"
+    result = run_mbs("score", CLEAN, NOISY, *QUICK, "--json", "-", "--weights", weights)
+    expected = hashlib.sha256(small_checkpoint.read_bytes()).hexdigest()
+    assert json.loads(result.stdout)["systems"][0]["weights_sha256"] == expected
+
+
+def test_ctrl_c_ends_at_once_and_writes_what_was_scored(tmp_path):
+    many = {name: tmp_path / name for name in ("clean", "noisy")}
+    for name, folder in many.items():
+        folder.mkdir()
+        for number in range(40):
+            (folder / f"{number:03}.flac").hardlink_to(EXAMPLES / name / "en_babble_5db.flac")
+    command = [sys.executable, "-m", "mbs_cli", "score", *many.values()]
+    process = subprocess.Popen(
+        [*map(str, command), "--json", "part.json", "--jobs", "1"],
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr is not None
+    line = process.stderr.readline()
+    assert line.startswith("scored 4 of 40"), line
+    start = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    output, errors = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert time.monotonic() - start < 5
+    assert "interrupted" in errors
+    assert "Traceback" not in errors
+    (system,) = json.loads((tmp_path / "part.json").read_text())["systems"]
+    assert 4 <= system["files"] == system["scored"] < 40
+    assert f"{system['files']} of {system['files']} scored" in output
