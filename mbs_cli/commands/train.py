@@ -12,7 +12,7 @@ import typer
 from mbs_cli.commands.exit_code import ExitCode
 from mbs_cli.device import Device
 from mbs_cli.models.config import PRESETS
-from mbs_cli.training.config import TrainConfig
+from mbs_cli.training.config import LossConfig, TrainConfig
 
 _DEFAULTS = TrainConfig(data=Path(), out=Path(), steps=1)
 
@@ -31,6 +31,14 @@ def train(
         Path, typer.Option(help="The run folder: weights, metrics, and what --resume needs.")
     ],
     model: Annotated[str, typer.Option(help=f"One of {', '.join(PRESETS)}.")] = _DEFAULTS.model,
+    init: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME|PATH",
+            help="Fine-tune: start from a shipped model or a checkpoint of the same preset.",
+            show_default="from scratch",
+        ),
+    ] = None,
     minutes: Annotated[
         float | None, typer.Option(help="Train that long, resumed runs counted together.")
     ] = None,
@@ -42,6 +50,15 @@ def train(
     learning_rate: Annotated[
         float, typer.Option(help="Learning rate after the warm-up.")
     ] = _DEFAULTS.learning_rate,
+    magnitude_weight: Annotated[
+        float, typer.Option(help="Weight of the error of compressed magnitudes.")
+    ] = _DEFAULTS.loss.magnitude,
+    complex_weight: Annotated[
+        float, typer.Option(help="Weight of the error of compressed complex values.")
+    ] = _DEFAULTS.loss.complex,
+    si_sdr_weight: Annotated[
+        float, typer.Option(help="Weight of SI-SDR, in bels.")
+    ] = _DEFAULTS.loss.si_sdr,
     seed: Annotated[
         int, typer.Option(help="Decides the initial weights and every clip.")
     ] = _DEFAULTS.seed,
@@ -75,6 +92,7 @@ def train(
     (PESQ, STOI, SI-SDR over whole utterances); OUT/best.safetensors is the best model so far,
     ready for `mbs enhance --model`. Stopped with Ctrl-C or killed, the run goes on with --resume.
     """
+    from mbs_cli.models.shipped import resolve_model
     from mbs_cli.training.environment import restart_with_kept_memory
 
     if device in (Device.AUTO, Device.CPU):
@@ -83,6 +101,7 @@ def train(
         data=data,
         out=out,
         model=model,
+        init=None if init is None else resolve_model(init),
         minutes=minutes,
         steps=steps,
         batch_size=batch_size,
@@ -95,6 +114,7 @@ def train(
         validate_minutes=validate_minutes,
         validation_items=validation_items,
         cache=cache,
+        loss=LossConfig(magnitude_weight, complex_weight, si_sdr_weight),
     )
     _run(config, resume)
 

@@ -26,6 +26,7 @@ class TrainConfig:
     data: Path  # holds clean/ and noise/, or train/ and valid/ with both
     out: Path  # the run folder
     model: str = "mbs-net"  # a preset
+    init: Path | None = None  # a checkpoint of the same preset to start from; None: from scratch
     minutes: float | None = None  # stop after that much training, earlier runs counted in
     steps: int | None = None  # stop after that many steps; exactly repeatable
     batch_size: int = 4  # clips per step

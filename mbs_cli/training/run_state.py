@@ -22,6 +22,7 @@ _FREE_FIELDS = frozenset(
     {
         "data",
         "out",
+        "init",
         "minutes",
         "steps",
         "device",

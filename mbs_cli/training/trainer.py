@@ -14,8 +14,8 @@ from torch import Tensor
 from mbs_cli.audio.stft import stft
 from mbs_cli.data.layout import find_splits, read_sources
 from mbs_cli.device import resolve_device
-from mbs_cli.errors import MbsError, UsageError
-from mbs_cli.models.checkpoint import save_checkpoint
+from mbs_cli.errors import CheckpointError, MbsError, UsageError
+from mbs_cli.models.checkpoint import file_sha256, load_checkpoint, save_checkpoint
 from mbs_cli.models.checkpoint_info import CheckpointInfo
 from mbs_cli.models.config import PRESETS
 from mbs_cli.models.registry import build_model
@@ -82,6 +82,8 @@ class _Run:
         config.out.mkdir(parents=True, exist_ok=True)
         torch.manual_seed(config.seed)
         self.model = build_model(PRESETS[config.model]).to(self.device)
+        if config.init is not None and not resume:
+            self._start_from(config.init)
         self.optimizer = make_optimizer(self.model, config)
         self.average = WeightAverage(self.model, config.ema_decay)
         self.averaged_model = build_model(PRESETS[config.model]).to(self.device).eval()
@@ -113,6 +115,16 @@ class _Run:
             unreadable=speech.store.skipped | noise.store.skipped,
         )
         self.tell(self.data_report)
+
+    def _start_from(self, path: Path) -> None:
+        """Take the weights of a checkpoint; raises CheckpointError if it is of another model."""
+        start, info = load_checkpoint(path)
+        if start.config != self.model.config:
+            raise CheckpointError(
+                f"{path}: holds the model {info.preset}, and {self.config.model} is to be trained",
+                f"give --model {info.preset}, or another --init",
+            )
+        self.model.load_state_dict(start.state_dict())
 
     def loop(self, should_stop: Callable[[], bool]) -> Finished:
         """Step until the end or until asked to stop; validate and save on the way."""
@@ -229,6 +241,7 @@ class _Run:
             "noise_hours": round(self.data_report.noise_hours, 2),
             "device": str(self.device),
             "torch": torch.__version__,
+            "init_sha256": file_sha256(self.config.init) if self.config.init else None,
             "recipe": recipe_of(self.config),
             "validation": scores,
         }

@@ -16,7 +16,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from mbs_cli.errors import CheckpointError, MbsError, UsageError
-from mbs_cli.models.checkpoint import load_checkpoint
+from mbs_cli.models.checkpoint import file_sha256, load_checkpoint
 from mbs_cli.training.config import LossConfig, TrainConfig
 from mbs_cli.training.events import Report, Started, Validated
 from mbs_cli.training.losses import enhancement_loss, negative_si_sdr_bels
@@ -110,6 +110,19 @@ def test_resuming_with_another_recipe_names_the_option(config: TrainConfig) -> N
         train(config)
     with pytest.raises(UsageError, match="no run to resume"):
         train(replace(config, out=config.out / "other"), resume=True)
+
+
+def test_fine_tuning_starts_from_the_weights_given(config: TrainConfig) -> None:
+    train(replace(config, steps=1))
+    start, _ = load_checkpoint(config.last_weights)
+    tuned = replace(config, out=config.out / "tuned", init=config.last_weights, steps=1)
+    train(replace(tuned, learning_rate=1e-12))
+    model, info = load_checkpoint(tuned.last_weights)
+    for name, tensor in start.state_dict().items():
+        torch.testing.assert_close(model.state_dict()[name], tensor, rtol=0, atol=1e-6)
+    assert info.training["init_sha256"] == file_sha256(config.last_weights)
+    with pytest.raises(CheckpointError, match="holds the model mbs-net-small"):
+        train(replace(tuned, out=config.out / "other", model="mbs-net"))
 
 
 def test_a_damaged_resume_file_is_named(config: TrainConfig) -> None:
