@@ -1,8 +1,11 @@
-"""The fused scan against the plain loop under autograd: time and memory kept for backward.
+"""The implementations of the scan side by side: time and memory kept for backward.
 
-    python benchmarks/scan.py [--batch 6] [--seconds 2]
+    python benchmarks/scan.py [--batch 6] [--seconds 2] [--device cpu]
+                              [--implementations reference chunked cpu]
 
-Both run in this process, in turn, on the sizes of `mbs-net`; medians and their ratio are printed.
+All run in this process, in turn, on the sizes of `mbs-net`; medians are printed, and how they
+compare with the plain loop under autograd where that is among them. By default those run that
+the device can.
 """
 
 from __future__ import annotations
@@ -10,6 +13,7 @@ from __future__ import annotations
 import argparse
 import statistics
 import time
+from typing import get_args
 
 import torch
 from torch import Tensor
@@ -17,12 +21,12 @@ from torch import Tensor
 from mbs_cli.audio.parameters import FRAMES_PER_SECOND
 from mbs_cli.models.bands import BANDS
 from mbs_cli.models.config import PRESETS, MbsNetConfig
-from mbs_cli.models.scan import Implementation, selective_scan
+from mbs_cli.models.scan import Implementation, default_implementation, selective_scan
 
 ROUNDS = 3
 
 
-def make_inputs(batch: int, seconds: float) -> list[Tensor]:
+def make_inputs(batch: int, seconds: float, device: torch.device) -> list[Tensor]:
     config = PRESETS["mbs-net"]
     assert isinstance(config, MbsNetConfig)
     sequences, steps = batch * BANDS, round(seconds * FRAMES_PER_SECOND) + 1
@@ -36,7 +40,7 @@ def make_inputs(batch: int, seconds: float) -> list[Tensor]:
         torch.randn(sequences, steps, states),
         torch.ones(features),
     ]
-    return [tensor.requires_grad_() for tensor in tensors]
+    return [tensor.to(device).requires_grad_() for tensor in tensors]
 
 
 def kept_bytes(inputs: list[Tensor], implementation: Implementation) -> int:
@@ -58,6 +62,8 @@ def forward_and_backward(inputs: list[Tensor], implementation: Implementation) -
     start = time.perf_counter()
     y, _ = selective_scan(*inputs, implementation=implementation)
     y.sum().backward()
+    if y.is_cuda:
+        torch.cuda.synchronize(y.device)
     return time.perf_counter() - start
 
 
@@ -65,25 +71,30 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--batch", type=int, default=6)
     parser.add_argument("--seconds", type=float, default=2.0)
+    parser.add_argument("--device", type=torch.device, default=torch.device("cpu"))
+    parser.add_argument("--implementations", nargs="+", choices=get_args(Implementation))
     options = parser.parse_args()
-    inputs = make_inputs(options.batch, options.seconds)
-    implementations: tuple[Implementation, Implementation] = ("reference", "cpu")
-    kept = {name: kept_bytes(inputs, name) for name in implementations}
-    times: dict[str, list[float]] = {name: [] for name in implementations}
-    forward_and_backward(inputs, "cpu")  # compile or load the kernels
+    fastest = default_implementation(options.device)
+    names = options.implementations or dict.fromkeys(("reference", "chunked", fastest))
+    inputs = make_inputs(options.batch, options.seconds, options.device)
+    kept = {name: kept_bytes(inputs, name) for name in names}
+    times: dict[str, list[float]] = {name: [] for name in names}
+    for name in names:
+        if name != "reference":
+            forward_and_backward(inputs, name)  # compile or load the kernels
     for _ in range(ROUNDS):
-        for name in implementations:
+        for name in names:
             times[name].append(forward_and_backward(inputs, name))
     medians = {name: statistics.median(values) for name, values in times.items()}
-    for name in implementations:
-        print(
-            f"{name:9}  forward + backward {medians[name]:.3f} s, "
+    for name in names:
+        line = (
+            f"{name:9}  forward + backward {medians[name]:.4f} s, "
             f"kept for backward {kept[name] / 1e6:.1f} MB"
         )
-    print(
-        f"ratio      {medians['reference'] / medians['cpu']:.0f} times faster, "
-        f"{kept['reference'] / kept['cpu']:.0f} times less memory"
-    )
+        if name != "reference" and "reference" in medians:
+            faster = medians["reference"] / medians[name]
+            line += f": {faster:.0f} times faster, {kept['reference'] / kept[name]:.0f} times less"
+        print(line)
 
 
 if __name__ == "__main__":

@@ -69,6 +69,15 @@ def train(
         bool,
         typer.Option(help="Matrix products in bfloat16; scan, loss and weights stay float32."),
     ] = _DEFAULTS.bfloat16,
+    checkpoint_activations: Annotated[
+        bool,
+        typer.Option(
+            "--checkpoint-activations",
+            help="Compute every encoder layer twice to keep less memory for the backward pass "
+            "(mbs-net, 4 clips of 2 s on a CPU: 176 in place of 818 MB); steps take about a "
+            "quarter longer, gradients stay the same.",
+        ),
+    ] = _DEFAULTS.checkpoint_activations,
     workers: Annotated[
         int, typer.Option(min=0, help="Processes that mix clips.")
     ] = _DEFAULTS.workers,
@@ -109,6 +118,7 @@ def train(
         seed=seed,
         device=str(device),
         bfloat16=bfloat16,
+        checkpoint_activations=checkpoint_activations,
         workers=workers,
         save_minutes=save_minutes,
         validate_minutes=validate_minutes,

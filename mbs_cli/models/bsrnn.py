@@ -21,6 +21,7 @@ from mbs_cli.models.band_split import band_index
 from mbs_cli.models.bands import BAND_WIDTHS, BANDS, BINS
 from mbs_cli.models.config import BsrnnConfig
 from mbs_cli.models.decoders import rotate
+from mbs_cli.models.recomputation import run_layer
 
 TAPS = 3
 _VARIANCE_FLOOR = 1e-5  # of GroupNorm, as torch has it
@@ -31,9 +32,10 @@ _SILENCE_POWER = 1e-20  # keeps the level of digital silence above zero
 class Bsrnn(nn.Module):
     """Spectrum (B, F, T, 2) of the uncompressed STFT -> clean estimate (B, F, T, 2)."""
 
-    def __init__(self, config: BsrnnConfig) -> None:
+    def __init__(self, config: BsrnnConfig, checkpoint_activations: bool = False) -> None:
         super().__init__()
         self.config = config
+        self.checkpoint_activations = checkpoint_activations
         self.band_split = NormedBandSplit(config.features)
         self.layers = nn.ModuleList(DualLayer(config.features) for _ in range(config.layers))
         self.decoder = MaskDecoder(config.features)
@@ -52,7 +54,7 @@ class Bsrnn(nn.Module):
         power = 2 * spectrum.square().mean(dim=(1, 2, 3), keepdim=True)
         features = self.band_split(spectrum * (power + _SILENCE_POWER).rsqrt())
         for layer in self.layers:
-            features = layer(features)
+            features = run_layer(layer, features, recompute=self.checkpoint_activations)
         return filter_frames(spectrum, self.decoder(features))
 
 

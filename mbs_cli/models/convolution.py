@@ -18,9 +18,9 @@ def causal_conv_silu(x: Tensor, weight: Tensor, bias: Tensor, past: Tensor) -> T
     """SiLU of the convolution of x (S, L, E) with weight (W, E) plus bias (E,): (S, L, E).
 
     past (S, W - 1, E) holds the steps before the first. On the CPU one fused kernel does it in
-    float32; elsewhere plain torch in the dtype of x.
+    float32; elsewhere, and for torch's compiler, plain torch in the dtype of x.
     """
-    if x.device.type == "cpu":
+    if x.device.type == "cpu" and not torch.compiler.is_compiling():
         arguments = (tensor.float() for tensor in (x, weight, bias, past))
         y: Tensor = _FusedConv.apply(*arguments)  # type: ignore[no-untyped-call]
         return y

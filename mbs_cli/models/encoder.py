@@ -5,6 +5,8 @@ Letters: K = 31 bands, B batch, T frames, D features.
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -12,6 +14,7 @@ from torch import Tensor, nn
 from mbs_cli.models.bands import BANDS
 from mbs_cli.models.config import MbsNetConfig
 from mbs_cli.models.mamba import MambaLayer
+from mbs_cli.models.recomputation import run_layer
 
 # What one time layer carries from call to call: two tensors, whose meaning is the layer's own.
 LayerState = tuple[Tensor, Tensor]
@@ -73,8 +76,9 @@ class BandMamba(nn.Module):
 class Encoder(nn.Module):
     """Time layers, with a band layer after every `band_layer_every` of them."""
 
-    def __init__(self, config: MbsNetConfig) -> None:
+    def __init__(self, config: MbsNetConfig, checkpoint_activations: bool = False) -> None:
         super().__init__()
+        self.checkpoint_activations = checkpoint_activations
         self.every = config.band_layer_every
         self.time_layers = nn.ModuleList(self._time_layer(config) for _ in range(config.layers))
         count = 0 if config.band_layer == "none" else config.layers // self.every
@@ -96,10 +100,14 @@ class Encoder(nn.Module):
         """(K, B, T, D) -> (K, B, T, D), and the state of every time layer after the last frame."""
         after: list[LayerState] = []
         for place, layer in enumerate(self.time_layers):
-            sequences, state = layer(x.flatten(0, 1), states[place] if states else None)
+            known = states[place] if states else None
+            sequences, state = self._run(layer, x.flatten(0, 1), known)
             x = sequences.view_as(x)
             after.append(state)
             band_place, rest = divmod(place + 1, self.every)
             if rest == 0 and band_place <= len(self.band_layers):
-                x = self.band_layers[band_place - 1](x)
+                x = self._run(self.band_layers[band_place - 1], x)
         return x, after
+
+    def _run(self, layer: nn.Module, *inputs: Any) -> Any:
+        return run_layer(layer, *inputs, recompute=self.checkpoint_activations)

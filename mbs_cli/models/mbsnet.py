@@ -30,13 +30,15 @@ class State:
 class MbsNet(nn.Module):
     """One class for all MBS-Net presets; the config says which."""
 
-    def __init__(self, config: MbsNetConfig) -> None:
+    def __init__(self, config: MbsNetConfig, checkpoint_activations: bool = False) -> None:
         super().__init__()
         self.config = config
         features, hidden = config.features, config.decoder_hidden
         self.band_split = BandSplit(features)
-        self.encoder = Encoder(config)
-        self.phase_encoder = Encoder(config) if config.branches == "dual" else None
+        self.encoder = Encoder(config, checkpoint_activations)
+        self.phase_encoder: Encoder | None = None
+        if config.branches == "dual":
+            self.phase_encoder = Encoder(config, checkpoint_activations)
         self.magnitude: MagnitudeDecoder | None = None
         self.phase: PhaseDecoder | None = None
         self.complex: ComplexDecoder | None = None

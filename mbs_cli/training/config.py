@@ -39,6 +39,7 @@ class TrainConfig:
     seed: int = 1  # decides the initial weights and every clip
     device: str = "auto"  # auto, cpu, cuda or mps
     bfloat16: bool = True  # matrix products in bfloat16; scan, loss and weights stay float32
+    checkpoint_activations: bool = False  # less memory, longer steps, the same gradients
     workers: int = 1  # processes that mix clips
     save_minutes: float = 5.0  # between two saves
     validate_minutes: float = 15.0  # between two validations

@@ -26,6 +26,7 @@ _FREE_FIELDS = frozenset(
         "minutes",
         "steps",
         "device",
+        "checkpoint_activations",
         "workers",
         "save_minutes",
         "validate_minutes",

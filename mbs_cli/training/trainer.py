@@ -81,7 +81,8 @@ class _Run:
         self._open_data()
         config.out.mkdir(parents=True, exist_ok=True)
         torch.manual_seed(config.seed)
-        self.model = build_model(PRESETS[config.model]).to(self.device)
+        model = build_model(PRESETS[config.model], config.checkpoint_activations)
+        self.model = model.to(self.device)
         if config.init is not None and not resume:
             self._start_from(config.init)
         self.optimizer = make_optimizer(self.model, config)

@@ -21,6 +21,7 @@ from mbs_cli.training.config import LossConfig, TrainConfig
 from mbs_cli.training.events import Report, Started, Validated
 from mbs_cli.training.losses import enhancement_loss, negative_si_sdr_bels
 from mbs_cli.training.optimizer import learning_rate_at
+from mbs_cli.training.run_state import recipe_of
 from mbs_cli.training.trainer import train
 
 
@@ -123,6 +124,10 @@ def test_fine_tuning_starts_from_the_weights_given(config: TrainConfig) -> None:
     assert info.training["init_sha256"] == file_sha256(config.last_weights)
     with pytest.raises(CheckpointError, match="holds the model mbs-net-small"):
         train(replace(tuned, out=config.out / "other", model="mbs-net"))
+
+
+def test_checkpointing_activations_is_no_part_of_the_recipe(config: TrainConfig) -> None:
+    assert recipe_of(replace(config, checkpoint_activations=True)) == recipe_of(config)
 
 
 def test_a_damaged_resume_file_is_named(config: TrainConfig) -> None:

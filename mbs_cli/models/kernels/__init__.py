@@ -1,1 +1,3 @@
-"""Fused numba kernels for the CPU; importing one imports numba."""
+"""Fused kernels: numba for the CPU, Triton for GPUs; importing one imports what compiles it."""
+
+CHUNK = 32  # steps of a scan from one state that is kept for the backward pass to the next

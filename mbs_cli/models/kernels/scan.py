@@ -12,9 +12,8 @@ from __future__ import annotations
 import numpy as np
 from numba import njit, prange
 
+from mbs_cli.models.kernels import CHUNK
 from mbs_cli.models.kernels.arithmetic import FAST, exp
-
-CHUNK = 32
 
 
 @njit(parallel=True, fastmath=FAST, cache=True)

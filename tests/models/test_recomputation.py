@@ -1,0 +1,44 @@
+"""Checkpointed activations: the same gradients from less memory."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+
+from mbs_cli.models.config import PRESETS
+from mbs_cli.models.registry import build_model
+
+
+def run(preset: str, checkpoint_activations: bool) -> tuple[list[Tensor], int]:
+    """Gradients of one step in bfloat16 autocast, and the bytes kept for it."""
+    torch.manual_seed(0)
+    model = build_model(PRESETS[preset], checkpoint_activations)
+    spectrum = torch.randn(1, 257, 20, 2)
+    own = {parameter.data_ptr() for parameter in model.parameters()}
+    kept: dict[int, Tensor] = {}  # holding the tensors keeps addresses from being used twice
+
+    def pack(tensor: Tensor) -> Tensor:
+        if tensor.untyped_storage().data_ptr() not in own:
+            kept[tensor.untyped_storage().data_ptr()] = tensor
+        return tensor
+
+    with (
+        torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor),
+        torch.autocast("cpu", torch.bfloat16),
+    ):
+        loss = model(spectrum).float().square().mean()
+    kept_bytes = sum(tensor.untyped_storage().nbytes() for tensor in kept.values())
+    loss.backward()
+    gradients = [parameter.grad for parameter in model.parameters()]
+    return [gradient for gradient in gradients if gradient is not None], kept_bytes
+
+
+@pytest.mark.parametrize("preset", ["mbs-net-small", "mbs-net-bidirectional", "bsrnn"])
+def test_gradients_are_the_same_and_less_is_kept(preset: str) -> None:
+    plain, plain_bytes = run(preset, checkpoint_activations=False)
+    found, found_bytes = run(preset, checkpoint_activations=True)
+    assert len(found) == len(plain) > 0
+    for a, b in zip(found, plain, strict=True):
+        assert torch.equal(a, b)
+    assert found_bytes < 0.5 * plain_bytes
