@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
-import secrets
 import shutil
 import tempfile
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -14,6 +14,7 @@ from typing import Self
 import numpy as np
 import soundfile
 
+from mbs_cli.atomic_file import atomic_file
 from mbs_cli.audio.clipping import hard_clip
 from mbs_cli.audio.file_info import CONVERT_HINT, AudioFileInfo
 from mbs_cli.audio.samples import Samples
@@ -33,20 +34,21 @@ class AudioWriter:
     def __init__(self, target: Path, info: AudioFileInfo) -> None:
         self._target = target
         self._info = info
-        self._partial = _partial_path(target)
         self._frames = 0
         self.clipped_samples = 0
 
     def __enter__(self) -> Self:
         try:
             _check_spool(self._target, self._info)
-            self._target.parent.mkdir(parents=True, exist_ok=True)
-            self._partial.touch()  # libsndfile says no more than "System error"
-            self._sound = self._open()
+            with ExitStack() as opening:
+                self._partial = opening.enter_context(atomic_file(self._target))
+                self._partial.touch()  # libsndfile says no more than "System error"
+                self._sound = self._open()
+                opening.push(self._close)
+                self._opened = opening.pop_all()
         except OSError as error:
             raise _failure(self._target, error) from error
         except soundfile.LibsndfileError as error:
-            self._partial.unlink(missing_ok=True)
             raise AudioError(
                 f"{self._target}: {self._info.container} with {self._info.subtype} cannot be "
                 f"written at {self._info.sample_rate_hz} Hz with {self._info.channels} channels "
@@ -87,14 +89,14 @@ class AudioWriter:
         trace: TracebackType | None,
     ) -> None:
         try:
-            self._sound.close()
-            if error is None:
-                self._check_complete()
-                self._partial.replace(self._target)
+            self._opened.__exit__(kind, error, trace)
         except OSError as failure:
             raise _failure(self._target, failure) from failure
-        finally:
-            self._partial.unlink(missing_ok=True)
+
+    def _close(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        self._sound.close()
+        if error is None:
+            self._check_complete()
 
     def _check_complete(self) -> None:
         """Read the header back: closing a file on a full disk reports no error of its own."""
@@ -110,15 +112,11 @@ class AudioWriter:
 
 def copy_whole(source: Path, target: Path) -> None:
     """Copy a file as it is, all or nothing. Raises AudioError."""
-    partial = _partial_path(target)
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(source, partial)
-        partial.replace(target)
+        with atomic_file(target) as partial:
+            shutil.copyfile(source, partial)
     except OSError as error:
         raise _failure(target, error) from error
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _check_spool(target: Path, info: AudioFileInfo) -> None:
@@ -138,10 +136,6 @@ def _check_spool(target: Path, info: AudioFileInfo) -> None:
             f"temporary folder {folder}, {free_bytes / 1e6:.1f} MB are free",
             "make room there or let TMPDIR name another folder",
         )
-
-
-def _partial_path(target: Path) -> Path:
-    return target.parent / f".mbs-{os.getpid()}-{secrets.token_hex(4)}.part"
 
 
 def _incomplete(target: Path) -> AudioError:

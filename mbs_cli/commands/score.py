@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mbs_cli.atomic_file import atomic_file
 from mbs_cli.commands.exit_code import ExitCode
 from mbs_cli.errors import UsageError
 
@@ -184,7 +185,10 @@ def _write_text(target: str, text: str) -> None:
         sys.stdout.buffer.write(text.encode("utf-8"))
         sys.stdout.flush()
         return
-    path = Path(target)
-    partial = path.with_name(f".{path.name}.part")
-    partial.write_bytes(text.encode("utf-8"))
-    partial.replace(path)
+    try:
+        with atomic_file(Path(target)) as partial:
+            partial.write_bytes(text.encode("utf-8"))
+    except OSError as error:
+        raise UsageError(
+            f"{target}: cannot be written ({error.strerror})", "choose another place"
+        ) from error

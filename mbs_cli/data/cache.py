@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from mbs_cli.atomic_file import atomic_file
 from mbs_cli.audio.parameters import SAMPLE_RATE_HZ
 from mbs_cli.errors import DataError
 
@@ -113,20 +113,19 @@ def _decode_all(
     lengths: list[int] = []
     kept: list[str] = []
     skipped: dict[str, str] = {}
-    partial = audio_path.with_name(f"{audio_path.name}.{os.getpid()}.part")
-    try:
-        with partial.open("wb") as out, ThreadPoolExecutor() as pool:
-            for done, (file, clip) in enumerate(zip(files, pool.map(attempt, files), strict=True)):
-                if isinstance(clip, str):
-                    skipped[str(file)] = clip
-                else:
-                    out.write(clip.tobytes())
-                    lengths.append(len(clip))
-                    kept.append(str(file))
-                if on_file is not None:
-                    on_file(done + 1, len(files))
-        partial.replace(audio_path)
+    with (
+        atomic_file(audio_path) as partial,
+        partial.open("wb") as out,
+        ThreadPoolExecutor() as pool,
+    ):
+        for done, (file, clip) in enumerate(zip(files, pool.map(attempt, files), strict=True)):
+            if isinstance(clip, str):
+                skipped[str(file)] = clip
+            else:
+                out.write(clip.tobytes())
+                lengths.append(len(clip))
+                kept.append(str(file))
+            if on_file is not None:
+                on_file(done + 1, len(files))
+    with atomic_file(index_path) as partial:
         partial.write_text(json.dumps({"files": kept, "lengths": lengths, "skipped": skipped}))
-        partial.replace(index_path)
-    finally:
-        partial.unlink(missing_ok=True)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +19,7 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from mbs_cli.atomic_file import atomic_file
 from mbs_cli.errors import CheckpointError
 from mbs_cli.models.checkpoint_header import METADATA_KEY, TensorEntry, read_header
 from mbs_cli.models.checkpoint_info import CheckpointInfo, describe, parse_description
@@ -133,14 +133,8 @@ def _check_finite(tensors: dict[str, Tensor], path: Path) -> None:
 
 
 def _write_whole(path: Path, content: bytes) -> None:
-    """The content under a temporary name, then renamed, so that no half file is ever there."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
+        with atomic_file(path, durable=True) as partial:
+            partial.write_bytes(content)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise CheckpointError(f"{path} cannot be written: {error.strerror}") from error

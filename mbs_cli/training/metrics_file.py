@@ -6,6 +6,7 @@ import csv
 import io
 from pathlib import Path
 
+from mbs_cli.atomic_file import atomic_file
 from mbs_cli.training.events import Report, Validated
 
 COLUMNS = (
@@ -41,9 +42,8 @@ class MetricsFile:
         writer = csv.DictWriter(text, COLUMNS)
         writer.writeheader()
         writer.writerows(rows)
-        partial = self.path.with_suffix(".part")
-        partial.write_text(text.getvalue())
-        partial.replace(self.path)
+        with atomic_file(self.path) as partial:
+            partial.write_text(text.getvalue())
 
     def add(self, event: Report | Validated) -> None:
         """One more row."""

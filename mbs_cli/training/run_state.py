@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from mbs_cli.atomic_file import atomic_file
 from mbs_cli.errors import CheckpointError
 from mbs_cli.training.config import TrainConfig
 from mbs_cli.training.optimizer import WeightAverage
@@ -64,19 +64,14 @@ def save_run(
             tensors[f"optimizer/{key}/{name}"] = value
     tensors = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
     metadata = {"progress": json.dumps(asdict(progress)), "config": json.dumps(recipe_of(config))}
-    partial = config.run_state.with_suffix(".part")
     try:
-        save_file(tensors, partial, metadata)
-        with partial.open("rb") as written:
-            os.fsync(written.fileno())
-        partial.replace(config.run_state)
+        with atomic_file(config.run_state, durable=True) as partial:
+            save_file(tensors, partial, metadata)
     except (OSError, SafetensorError) as error:
         raise CheckpointError(
             f"{config.run_state}: the run at step {progress.step} cannot be saved: {error}",
             "make room on the disk, then go on with --resume from the save before",
         ) from error
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def load_run(

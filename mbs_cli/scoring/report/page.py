@@ -10,15 +10,13 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import os
-import secrets
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from importlib import resources
 from pathlib import Path
 from string import Template
 from typing import Any
 
+from mbs_cli.atomic_file import atomic_file
 from mbs_cli.errors import UsageError
 from mbs_cli.scoring.comparison import Comparison
 from mbs_cli.scoring.report.selection import files_to_hear
@@ -80,19 +78,16 @@ def write_report(
         UsageError: the path has no HTML suffix or cannot be written.
     """
     check_report_path(path)
-    partial = path.parent / f".mbs-{os.getpid()}-{secrets.token_hex(4)}.part"
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with partial.open("w", encoding="ascii", newline="\n") as file:
+        with (
+            atomic_file(path) as partial,
+            partial.open("w", encoding="ascii", newline="\n") as file,
+        ):
             file.writelines(_pieces(comparison, max_files, title))
-        partial.replace(path)
     except OSError as error:
         raise UsageError(
             f"{path}: the report cannot be written ({error.strerror})", "choose another place"
         ) from error
-    finally:
-        with suppress(OSError):
-            partial.unlink(missing_ok=True)
 
 
 def _pieces(comparison: Comparison, max_files: int, title: str) -> Iterator[str]:
