@@ -106,7 +106,7 @@ def test_failed_saving_keeps_the_old_file(checkpoint: Path) -> None:
         save_checkpoint(checkpoint, broken, INFO)
     assert checkpoint.read_bytes() == before
     with pytest.raises(CheckpointError, match="cannot be written"):
-        save_checkpoint(checkpoint.parent / "no folder" / "m", build_model(SMALL[1]), INFO)
+        save_checkpoint(checkpoint / "below a file", build_model(SMALL[1]), INFO)
 
 
 class Trap:
