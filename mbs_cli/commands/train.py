@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,6 +14,14 @@ from mbs_cli.commands.exit_code import ExitCode
 from mbs_cli.device import Device
 from mbs_cli.models.config import PRESETS
 from mbs_cli.training.config import LossConfig, TrainConfig
+
+
+class Clock(StrEnum):
+    """What `--clock` accepts."""
+
+    WALL = "wall"
+    CPU = "cpu"
+
 
 _DEFAULTS = TrainConfig(data=Path(), out=Path(), steps=1)
 
@@ -31,6 +40,14 @@ def train(
         Path, typer.Option(help="The run folder: weights, metrics, and what --resume needs.")
     ],
     model: Annotated[str, typer.Option(help=f"One of {', '.join(PRESETS)}.")] = _DEFAULTS.model,
+    switch: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=VALUE",
+            help="Change one field of the model's config, e.g. time_layer=lstm. Repeatable.",
+            show_default=False,
+        ),
+    ] = None,
     init: Annotated[
         str | None,
         typer.Option(
@@ -42,6 +59,9 @@ def train(
     minutes: Annotated[
         float | None, typer.Option(help="Train that long, resumed runs counted together.")
     ] = None,
+    clock: Annotated[
+        Clock, typer.Option(help="What --minutes counts: time on the wall or of the processor.")
+    ] = Clock.WALL,
     steps: Annotated[
         int | None, typer.Option(help="Train that many steps instead; exactly repeatable.")
     ] = None,
@@ -59,6 +79,14 @@ def train(
     si_sdr_weight: Annotated[
         float, typer.Option(help="Weight of SI-SDR, in bels.")
     ] = _DEFAULTS.loss.si_sdr,
+    pcs_targets: Annotated[
+        bool,
+        typer.Option(
+            "--pcs-targets",
+            help="Train towards speech with perceptual contrast stretching: higher PESQ, lower "
+            "CBAK and SI-SDR.",
+        ),
+    ] = _DEFAULTS.pcs_targets,
     seed: Annotated[
         int, typer.Option(help="Decides the initial weights and every clip.")
     ] = _DEFAULTS.seed,
@@ -110,8 +138,10 @@ def train(
         data=data,
         out=out,
         model=model,
+        switches=tuple(switch or ()),
         init=None if init is None else resolve_model(init),
         minutes=minutes,
+        clock="cpu" if clock is Clock.CPU else "wall",
         steps=steps,
         batch_size=batch_size,
         learning_rate=learning_rate,
@@ -124,6 +154,7 @@ def train(
         validate_minutes=validate_minutes,
         validation_items=validation_items,
         cache=cache,
+        pcs_targets=pcs_targets,
         loss=LossConfig(magnitude_weight, complex_weight, si_sdr_weight),
     )
     _run(config, resume)

@@ -5,7 +5,8 @@ Imports no torch, so that help texts are instant.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, get_args
 
 from mbs_cli.errors import UsageError
@@ -118,6 +119,24 @@ PRESETS: dict[str, ModelConfig] = {
     ),
     "bsrnn": BsrnnConfig(),
 }
+
+
+def with_switches(config: ModelConfig, switches: Sequence[str]) -> ModelConfig:
+    """The config with some of its fields changed, each given as text: "time_layer=lstm".
+
+    Raises UsageError for a field that is not there or a value that does not fit it.
+    """
+    changes: dict[str, Any] = {}
+    for switch in switches:
+        name, separator, value = switch.partition("=")
+        known = asdict(config)
+        if not separator or name not in known:
+            raise UsageError(
+                f"switch {switch!r}: expected NAME=VALUE with one of {', '.join(known)}",
+                "for example band_layer=none",
+            )
+        changes[name] = int(value) if value.isdecimal() else value
+    return replace(config, **changes)
 
 
 def architecture_of(config: ModelConfig) -> str:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from mbs_cli.data.config import MixingConfig
 from mbs_cli.errors import UsageError
+from mbs_cli.models.config import PRESETS, ModelConfig, with_switches
 
 
 @dataclass(frozen=True)
@@ -26,8 +28,10 @@ class TrainConfig:
     data: Path  # holds clean/ and noise/, or train/ and valid/ with both
     out: Path  # the run folder
     model: str = "mbs-net"  # a preset
+    switches: tuple[str, ...] = ()  # what differs from the preset, as in "time_layer=lstm"
     init: Path | None = None  # a checkpoint of the same preset to start from; None: from scratch
     minutes: float | None = None  # stop after that much training, earlier runs counted in
+    clock: Literal["wall", "cpu"] = "wall"  # what minutes count: "cpu" is processor time
     steps: int | None = None  # stop after that many steps; exactly repeatable
     batch_size: int = 4  # clips per step
     learning_rate: float = 1e-3  # at the end of the warm-up
@@ -46,9 +50,13 @@ class TrainConfig:
     validation_items: int = 24  # mixtures scored each time
     cache: Path | None = None  # decoded audio; None: the user's cache folder
     mixing: MixingConfig = field(default_factory=MixingConfig)
+    pcs_targets: bool = False  # learn towards targets with perceptual contrast stretching
     loss: LossConfig = field(default_factory=LossConfig)
 
     def __post_init__(self) -> None:
+        if self.model not in PRESETS:
+            raise UsageError(f"no model {self.model!r}", f"choose one of {', '.join(PRESETS)}")
+        with_switches(PRESETS[self.model], self.switches)
         if (self.minutes is None) == (self.steps is None):
             raise UsageError(
                 "how long to train is not clear", "give either --minutes or --steps, not both"
@@ -64,6 +72,11 @@ class TrainConfig:
         ):
             if value is not None and not (math.isfinite(value) and value > 0):
                 raise UsageError(f"{flag} {value}: expected a number above 0")
+
+    @property
+    def network(self) -> ModelConfig:
+        """The model to train."""
+        return with_switches(PRESETS[self.model], self.switches)
 
     @property
     def run_state(self) -> Path:

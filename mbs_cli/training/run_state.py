@@ -10,12 +10,12 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from torch import Tensor, nn
+from torch import Tensor
 
 from mbs_cli.atomic_file import atomic_file
 from mbs_cli.errors import CheckpointError
 from mbs_cli.training.config import TrainConfig
-from mbs_cli.training.optimizer import WeightAverage
+from mbs_cli.training.step import Learner
 
 # May differ between the runs before and after a resume; everything else must not.
 _FREE_FIELDS = frozenset(
@@ -24,6 +24,7 @@ _FREE_FIELDS = frozenset(
         "out",
         "init",
         "minutes",
+        "clock",
         "steps",
         "device",
         "checkpoint_activations",
@@ -41,26 +42,21 @@ class Progress:
 
     step: int = 0  # steps done
     seconds: float = 0.0  # of training, validation and saving not counted
+    processor_seconds: float = 0.0  # the same in processor time, of all threads together
     best_score: float | None = None  # of the best validation so far
     skipped_steps: int = 0  # steps left out because loss or gradient was not finite
 
 
-def save_run(
-    config: TrainConfig,
-    progress: Progress,
-    model: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    average: WeightAverage,
-) -> None:
+def save_run(config: TrainConfig, progress: Progress, learner: Learner) -> None:
     """Write weights, average, optimizer state and progress; the old file stays until it is done.
 
     Raises CheckpointError, for example on a full disk.
     """
     tensors: dict[str, Tensor] = {}
-    for name, parameter in model.named_parameters():
+    for name, parameter in learner.model.named_parameters():
         tensors[f"model/{name}"] = parameter.detach()
-        tensors[f"average/{name}"] = average.values[name]
-        for key, value in optimizer.state.get(parameter, {}).items():
+        tensors[f"average/{name}"] = learner.average.values[name]
+        for key, value in learner.optimizer.state.get(parameter, {}).items():
             tensors[f"optimizer/{key}/{name}"] = value
     tensors = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
     metadata = {"progress": json.dumps(asdict(progress)), "config": json.dumps(recipe_of(config))}
@@ -74,12 +70,7 @@ def save_run(
         ) from error
 
 
-def load_run(
-    config: TrainConfig,
-    model: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    average: WeightAverage,
-) -> Progress:
+def load_run(config: TrainConfig, learner: Learner) -> Progress:
     """Overwrite weights, average and optimizer state with the saved ones; the progress so far.
 
     Raises CheckpointError if the file is damaged, or names the first option that differs.
@@ -91,7 +82,7 @@ def load_run(
             tensors = {name: saved.get_tensor(name) for name in saved.keys()}  # noqa: SIM118
         progress = Progress(**json.loads(metadata["progress"]))
         _check_same(path, json.loads(metadata["config"]), json.loads(json.dumps(recipe_of(config))))
-        _restore(tensors, model, optimizer, average)
+        _restore(tensors, learner)
     except (SafetensorError, OSError, KeyError, TypeError, ValueError, RuntimeError) as error:
         raise CheckpointError(
             f"{path}: cannot be resumed from: {error}", "start anew with another --out"
@@ -115,18 +106,13 @@ def _check_same(path: Path, saved: dict[str, Any], wanted: dict[str, Any]) -> No
             )
 
 
-def _restore(
-    tensors: dict[str, Tensor],
-    model: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    average: WeightAverage,
-) -> None:
+def _restore(tensors: dict[str, Tensor], learner: Learner) -> None:
     with torch.no_grad():
-        for name, parameter in model.named_parameters():
+        for name, parameter in learner.model.named_parameters():
             parameter.copy_(tensors[f"model/{name}"])
-            average.values[name].copy_(tensors[f"average/{name}"])
+            learner.average.values[name].copy_(tensors[f"average/{name}"])
             state = {}
             for key in ("step", "exp_avg", "exp_avg_sq"):
                 value = tensors[f"optimizer/{key}/{name}"]
                 state[key] = value if key == "step" else value.to(parameter.device)
-            optimizer.state[parameter] = state
+            learner.optimizer.state[parameter] = state

@@ -11,13 +11,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from mbs_cli.audio.stft import stft
 from mbs_cli.data.layout import find_splits, read_sources
 from mbs_cli.device import resolve_device
 from mbs_cli.errors import CheckpointError, MbsError, UsageError
 from mbs_cli.models.checkpoint import file_sha256, load_checkpoint, save_checkpoint
 from mbs_cli.models.checkpoint_info import CheckpointInfo
-from mbs_cli.models.config import PRESETS
 from mbs_cli.models.registry import build_model
 from mbs_cli.training.config import TrainConfig
 from mbs_cli.training.events import (
@@ -31,15 +29,9 @@ from mbs_cli.training.events import (
     Validated,
 )
 from mbs_cli.training.loader import make_mixer, training_batches
-from mbs_cli.training.losses import enhancement_loss
 from mbs_cli.training.metrics_file import MetricsFile
-from mbs_cli.training.optimizer import (
-    WeightAverage,
-    learning_rate_at,
-    make_optimizer,
-    set_learning_rate,
-)
 from mbs_cli.training.run_state import Progress, load_run, recipe_of, save_run
+from mbs_cli.training.step import Learner, StepResult
 from mbs_cli.training.validation import score_model, score_noisy, selection_score, validation_items
 
 REPORT_SECONDS = 20.0
@@ -61,8 +53,6 @@ def train(
     data folder that lacks something, UsageError for options that do not fit, CheckpointError for
     a run that cannot be resumed.
     """
-    if config.model not in PRESETS:
-        raise UsageError(f"no model {config.model!r}", f"choose one of {', '.join(PRESETS)}")
     if config.run_state.exists() and not resume:
         raise UsageError(
             f"{config.out}: holds a run already", "go on with --resume, or use another --out"
@@ -81,16 +71,11 @@ class _Run:
         self._open_data()
         config.out.mkdir(parents=True, exist_ok=True)
         torch.manual_seed(config.seed)
-        model = build_model(PRESETS[config.model], config.checkpoint_activations)
-        self.model = model.to(self.device)
+        self.learner = Learner(config, self.device)
         if config.init is not None and not resume:
             self._start_from(config.init)
-        self.optimizer = make_optimizer(self.model, config)
-        self.average = WeightAverage(self.model, config.ema_decay)
-        self.averaged_model = build_model(PRESETS[config.model]).to(self.device).eval()
-        self.progress = Progress()
-        if resume:
-            self.progress = load_run(config, self.model, self.optimizer, self.average)
+        self.averaged_model = build_model(config.network).to(self.device).eval()
+        self.progress = load_run(config, self.learner) if resume else Progress()
         self.metrics = MetricsFile(config.metrics_file, self.progress.step)
         self.noisy_scores = score_noisy(self.items)
         self.skipped_in_a_row = 0
@@ -120,16 +105,16 @@ class _Run:
     def _start_from(self, path: Path) -> None:
         """Take the weights of a checkpoint; raises CheckpointError if it is of another model."""
         start, info = load_checkpoint(path)
-        if start.config != self.model.config:
+        if start.config != self.config.network:
             raise CheckpointError(
                 f"{path}: holds the model {info.preset}, and {self.config.model} is to be trained",
                 f"give --model {info.preset}, or another --init",
             )
-        self.model.load_state_dict(start.state_dict())
+        self.learner.start_from(start)
 
     def loop(self, should_stop: Callable[[], bool]) -> Finished:
         """Step until the end or until asked to stop; validate and save on the way."""
-        parameters = sum(parameter.numel() for parameter in self.model.parameters())
+        parameters = sum(parameter.numel() for parameter in self.learner.model.parameters())
         self.tell(Started(self.config.model, parameters, str(self.device), self.progress.step))
         batches = training_batches(self.mixer, self.config, self.progress.step)
         window = _Window(self.progress)
@@ -168,32 +153,24 @@ class _Run:
         if self.config.steps is not None:
             return self.progress.step / self.config.steps
         assert self.config.minutes is not None
-        return self.progress.seconds / (60 * self.config.minutes)
+        progress = self.progress
+        by_processor = self.config.clock == "cpu"
+        seconds = progress.processor_seconds if by_processor else progress.seconds
+        return seconds / (60 * self.config.minutes)
 
     def _timed_step(self, batches: Iterator[tuple[Tensor, Tensor]], window: _Window) -> None:
-        started = time.monotonic()
+        started, processor_started = time.monotonic(), time.process_time()
         noisy, target = next(batches)
         window.waited += time.monotonic() - started
-        self._step(noisy.to(self.device), target.to(self.device), window)
-        self.progress.seconds += time.monotonic() - started
-
-    def _step(self, noisy: Tensor, target: Tensor, window: _Window) -> None:
-        rate = learning_rate_at(self.progress.step, self._share_done(), self.config)
-        set_learning_rate(self.optimizer, rate)
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.bfloat16):
-            estimate = self.model(stft(noisy))
-        loss, parts = enhancement_loss(estimate.float(), noisy, target, self.config.loss)
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.gradient_clip)
-        if bool(torch.isfinite(loss) & torch.isfinite(norm)):
-            self.optimizer.step()
-            self.average.update(self.model, self.progress.step)
-            window.add(loss, norm, parts, rate)
+        result = self.learner.step(noisy, target, self.progress.step, self._share_done())
+        if result.is_finite:
+            window.add(result)
             self.skipped_in_a_row = 0
         else:
             self._count_skipped()
         self.progress.step += 1
+        self.progress.seconds += time.monotonic() - started
+        self.progress.processor_seconds += time.process_time() - processor_started
 
     def _count_skipped(self) -> None:
         self.progress.skipped_steps += 1
@@ -207,14 +184,14 @@ class _Run:
 
     def _report(self, window: _Window) -> _Window:
         share = max(self._share_done(), 1e-9)
-        left = self.progress.seconds * (1 / share - 1) if self.progress.seconds else 0.0
+        left = self.progress.seconds * (1 / share - 1)
         report = window.report(self.config.batch_size, share, left)
         self.metrics.add(report)
         self.tell(report)
         return _Window(self.progress)
 
     def _validate(self) -> None:
-        self.average.copy_to(self.averaged_model)
+        self.learner.average.copy_to(self.averaged_model)
         scores = score_model(self.averaged_model, self.items, self.device)
         score = selection_score(scores) if len(scores) == 3 else None
         best = self.progress.best_score
@@ -227,9 +204,9 @@ class _Run:
         self.tell(validated)
 
     def _save(self) -> None:
-        self.average.copy_to(self.averaged_model)
+        self.learner.average.copy_to(self.averaged_model)
         self._write_weights(self.config.last_weights, {})
-        save_run(self.config, self.progress, self.model, self.optimizer, self.average)
+        save_run(self.config, self.progress, self.learner)
         self.tell(Saved(self.progress.step, self.config.run_state))
 
     def _write_weights(self, path: Path, scores: dict[str, float]) -> None:
@@ -237,6 +214,7 @@ class _Run:
         facts = {
             "steps": self.progress.step,
             "hours": round(self.progress.seconds / 3600, 3),
+            "processor_hours": round(self.progress.processor_seconds / 3600, 3),
             "clips": self.progress.step * self.config.batch_size,
             "speech_hours": round(self.data_report.speech_hours, 2),
             "noise_hours": round(self.data_report.noise_hours, 2),
@@ -246,7 +224,8 @@ class _Run:
             "recipe": recipe_of(self.config),
             "validation": scores,
         }
-        info = CheckpointInfo(self.config.model, facts, self.sources)
+        preset = "custom" if self.config.switches else self.config.model
+        info = CheckpointInfo(preset, facts, self.sources)
         save_checkpoint(path, self.averaged_model, info)
 
 
@@ -265,13 +244,13 @@ class _Window:
     def seconds(self) -> float:
         return self.progress.seconds - self.start_seconds
 
-    def add(self, loss: Tensor, norm: Tensor, parts: dict[str, Tensor], rate: float) -> None:
-        self.sums["loss"] += loss.item()
-        self.sums["gradient_norm"] += norm.item()
-        for name, part in parts.items():
+    def add(self, result: StepResult) -> None:
+        self.sums["loss"] += result.loss.item()
+        self.sums["gradient_norm"] += result.gradient_norm.item()
+        for name, part in result.parts.items():
             self.sums[name] += part.item()
         self.steps += 1
-        self.rate = rate
+        self.rate = result.learning_rate
 
     def report(self, batch_size: int, share: float, seconds_left: float) -> Report:
         means = {name: value / max(self.steps, 1) for name, value in self.sums.items()}

@@ -196,3 +196,30 @@ def test_si_sdr_loss_ignores_scale_and_silent_targets() -> None:
     target[1] = 0
     assert negative_si_sdr_bels(estimate, target).item() == pytest.approx(-2.0, abs=0.1)
     assert negative_si_sdr_bels(estimate, torch.zeros(3, 8000)).item() == 0.0
+
+
+def test_switches_change_the_model_that_is_trained(config: TrainConfig) -> None:
+    config = replace(config, steps=1, switches=("time_layer=lstm", "features=16"))
+    train(config)
+    model, info = load_checkpoint(config.last_weights)
+    assert info.preset == "custom"
+    assert (model.config.time_layer, model.config.features) == ("lstm", 16)
+    for switch in ("time_layer", "time_layer=gru", "colour=red", "features=0"):
+        with pytest.raises(UsageError, match=switch.split("=")[0]):
+            replace(config, switches=(switch,))
+
+
+def test_processor_time_can_limit_a_run(config: TrainConfig) -> None:
+    reports: list[object] = []
+    config = replace(config, steps=None, minutes=0.02, clock="cpu")
+    finished = train(config, on_event=reports.append)
+    assert finished.complete
+    _, info = load_checkpoint(config.last_weights)
+    assert info.training["processor_hours"] * 60 == pytest.approx(0.02, abs=0.02)
+
+
+def test_targets_can_be_stretched(config: TrainConfig) -> None:
+    plain = train(replace(config, steps=2))
+    stretched = train(replace(config, steps=2, out=config.out / "pcs", pcs_targets=True))
+    weights = [load_file(run.best.with_name("last.safetensors")) for run in (plain, stretched)]
+    assert any(not torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
