@@ -9,7 +9,7 @@ STAMP := $(VENV)/.installed
 
 demo: $(STAMP)
 	$(BIN)/mbs enhance examples/noisy -o enhanced --overwrite
-	$(BIN)/python examples/compare_scores.py examples/clean examples/noisy enhanced
+	$(BIN)/mbs score examples/clean enhanced --noisy examples/noisy --metrics pesq_wb,stoi,si_sdr,cbak
 
 test: $(STAMP)-test lint
 	$(BIN)/python -m pytest

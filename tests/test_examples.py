@@ -1,6 +1,5 @@
 """The scripts of examples/ do what their first line says."""
 
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -60,36 +59,3 @@ def test_a_pair_without_a_score_says_why(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "silent.flac", np.zeros(soundfile.info(CLEAN).frames), 16000)
     done = run("score_pair.py", CLEAN, tmp_path / "silent.flac")
     assert done.stdout.count("n/a: estimate is silent") == 3
-
-
-def folders(root: Path) -> tuple[Path, Path, Path]:
-    """Clean, noisy and half-way files of two examples."""
-    names = (NAME, "fr_hiss_8db.flac")
-    for folder in ("clean", "noisy"):
-        (root / folder).mkdir()
-        for name in names:
-            shutil.copy(EXAMPLES / folder / name, root / folder / name)
-    (root / "better").mkdir()
-    for name in names:
-        clean, rate_hz = soundfile.read(root / "clean" / name)
-        noisy, _ = soundfile.read(root / "noisy" / name)
-        soundfile.write(root / "better" / name, 0.8 * clean + 0.2 * noisy, rate_hz)
-    return root / "clean", root / "noisy", root / "better"
-
-
-def test_the_comparison_ends_with_0_only_if_all_means_are_better(tmp_path: Path) -> None:
-    clean, noisy, better = folders(tmp_path)
-    done = run("compare_scores.py", clean, noisy, better)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert all(word in done.stdout for word in ("PESQ", "STOI", "SI-SDR", "mean", "fr_hiss_8db"))
-    worse = run("compare_scores.py", clean, better, noisy)
-    assert worse.returncode == 1
-    assert "not better: PESQ, STOI, SI-SDR" in worse.stdout
-
-
-def test_the_comparison_names_missing_files(tmp_path: Path) -> None:
-    clean, noisy, better = folders(tmp_path)
-    (better / NAME).unlink()
-    done = run("compare_scores.py", clean, noisy, better)
-    assert done.returncode == 2
-    assert NAME in done.stderr
