@@ -23,6 +23,10 @@ from mbs_cli.errors import AudioError
 # libvorbis puts a whole call's samples on the stack, so long blocks are handed over in pieces.
 _PIECE_FRAMES = 16_384
 
+# WAV counts its bytes in 32 bits, and libsndfile writes past that without a word.
+_WAV_LARGEST_BYTES = 2**32 - 2**16  # some room for the header
+_SAMPLE_BYTES = {"PCM_24": 3, "PCM_32": 4, "FLOAT": 4, "DOUBLE": 8}  # others: 2 at most
+
 
 class AudioWriter:
     """A context that writes blocks (C, S) in the format of `info`.
@@ -64,7 +68,7 @@ class AudioWriter:
             "w",
             samplerate=info.sample_rate_hz,
             channels=info.channels,
-            format=info.container,
+            format=_container_for(info),
             subtype=info.subtype,
             endian=info.endian,
         )
@@ -108,6 +112,13 @@ class AudioWriter:
             raise _incomplete(self._target) from error
         if written < self._frames:
             raise _incomplete(self._target)
+
+
+def _container_for(info: AudioFileInfo) -> str:
+    """That of `info`, or RF64 (EBU Tech 3306) where a WAV would not reach."""
+    needed_bytes = info.frames * info.channels * _SAMPLE_BYTES.get(info.subtype, 2)
+    is_too_long = info.container in ("WAV", "WAVEX") and needed_bytes > _WAV_LARGEST_BYTES
+    return "RF64" if is_too_long else info.container
 
 
 def copy_whole(source: Path, target: Path) -> None:

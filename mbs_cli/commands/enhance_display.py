@@ -20,6 +20,7 @@ from mbs_cli.enhancement.report import (
     FileReport,
     Finished,
     Listener,
+    MovedToCpu,
     Started,
     Status,
 )
@@ -59,6 +60,8 @@ class _Bar:
                 self._progress.update(self._task, total=seconds)
             case CompilingKernels():
                 self._progress.console.print(_COMPILING)
+            case MovedToCpu(device=device):
+                self._progress.console.print(_moved(device))
             case Advanced(source=source, seconds=seconds):
                 self._progress.update(self._task, advance=seconds, description=source.name)
             case Finished(report=report) if report.failure or report.note:
@@ -69,8 +72,14 @@ def _print_event(event: Event) -> None:
     match event:
         case CompilingKernels():
             print(_COMPILING, file=sys.stderr, flush=True)
+        case MovedToCpu(device=device):
+            print(_moved(device), file=sys.stderr, flush=True)
         case Finished(report=report):
             _print_file(report)
+
+
+def _moved(device: str) -> str:
+    return f"{device} has too little memory, even for the shortest stretch: going on with the CPU"
 
 
 def _print_file(report: FileReport) -> None:

@@ -30,6 +30,7 @@ def enhance_array(
     AudioError for NaN or infinite samples.
     """
     from mbs_cli.enhancement.blocks import block_frames, enhance_blocks
+    from mbs_cli.enhancement.bounded import BoundedModel
 
     _check(samples, sample_rate_hz)
     if samples.size == 0:
@@ -37,7 +38,7 @@ def enhance_array(
     is_time_first = samples.ndim == 2 and samples.shape[0] > samples.shape[1]
     signal = np.atleast_2d(samples.T if is_time_first else samples).astype(np.float32)
     channels, length = signal.shape
-    network = load_model(model, device)
+    network = BoundedModel(load_model(model, device))
     step = block_frames(network, sample_rate_hz, channels)
     blocks = (signal[:, start : start + step] for start in range(0, length, step))
     pieces = list(enhance_blocks(network, blocks, sample_rate_hz, channels))

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from torch import nn
 
 from mbs_cli.audio.file_info import AudioFileInfo
 from mbs_cli.audio.rate_bridge import RateBridge
@@ -14,6 +13,7 @@ from mbs_cli.audio.reader import read_blocks
 from mbs_cli.audio.samples import Samples
 from mbs_cli.audio.writer import AudioWriter, copy_whole
 from mbs_cli.enhancement.blocks import block_frames, enhance_blocks
+from mbs_cli.enhancement.bounded import BoundedModel
 from mbs_cli.enhancement.enhancer import enhance_together
 from mbs_cli.enhancement.report import Advanced, FileReport, Listener
 from mbs_cli.enhancement.task import Task
@@ -26,7 +26,7 @@ def copy_empty(task: Task) -> FileReport:
     return task.done(note="no samples: copied as it is")
 
 
-def enhance_in_blocks(model: nn.Module, task: Task, listen: Listener) -> FileReport:
+def enhance_in_blocks(model: BoundedModel, task: Task, listen: Listener) -> FileReport:
     """Enhance one file of any length; raises AudioError, and then leaves no output."""
     info = task.info
     blocks = _read_and_tell(info, block_frames(model, info.sample_rate_hz, info.channels), listen)
@@ -43,7 +43,7 @@ def _read_and_tell(info: AudioFileInfo, frames: int, listen: Listener) -> Iterat
         listen(Advanced(info.path, block.shape[1] / info.sample_rate_hz))
 
 
-def enhance_batch(model: nn.Module, tasks: Sequence[Task], listen: Listener) -> list[FileReport]:
+def enhance_batch(model: BoundedModel, tasks: Sequence[Task], listen: Listener) -> list[FileReport]:
     """Enhance short files in one call of a causal model; what fails is reported, not raised."""
     reports: list[FileReport] = []
     loaded: list[_Loaded] = []

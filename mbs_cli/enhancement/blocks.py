@@ -8,20 +8,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 import numpy as np
-from torch import nn
 
 from mbs_cli.audio.rate_bridge import RateBridge
 from mbs_cli.audio.samples import Samples, silence
-from mbs_cli.enhancement.enhancer import open_enhancer, working_seconds
+from mbs_cli.enhancement.bounded import BoundedModel
+from mbs_cli.enhancement.enhancer import open_enhancer
 
 
-def block_frames(model: nn.Module, sample_rate_hz: int, channels: int) -> int:
+def block_frames(model: BoundedModel, sample_rate_hz: int, channels: int) -> int:
     """How many samples per channel a block of a file should have."""
-    return max(1, int(working_seconds(model, channels) * sample_rate_hz))
+    return max(1, int(model.working_seconds(channels) * sample_rate_hz))
 
 
 def enhance_blocks(
-    model: nn.Module, blocks: Iterable[Samples], sample_rate_hz: int, channels: int
+    model: BoundedModel, blocks: Iterable[Samples], sample_rate_hz: int, channels: int
 ) -> Iterator[Samples]:
     """Yield what is final after each block (C, S); joined, it has the length of all blocks."""
     bridge = RateBridge(sample_rate_hz, channels)

@@ -102,8 +102,15 @@ class CompilingKernels:
 
 
 @dataclass(frozen=True)
+class MovedToCpu:
+    """The device has too little memory even for the least: from here on the CPU computes."""
+
+    device: str
+
+
+@dataclass(frozen=True)
 class Advanced:
-    """So many further seconds of audio of a file were enhanced."""
+    """So many further seconds of audio of a file were enhanced, or, below 0, must be again."""
 
     source: Path
     seconds: float
@@ -116,5 +123,5 @@ class Finished:
     report: FileReport
 
 
-Event = Started | ModelLoaded | CompilingKernels | Advanced | Finished
+Event = Started | ModelLoaded | CompilingKernels | MovedToCpu | Advanced | Finished
 Listener = Callable[[Event], None]

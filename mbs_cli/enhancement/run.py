@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
-import torch
 from torch import nn
 
 from mbs_cli.enhancement.audio_file import copy_empty, enhance_batch, enhance_in_blocks
-from mbs_cli.enhancement.report import CompilingKernels, FileReport, Listener
+from mbs_cli.enhancement.bounded import BoundedModel
+from mbs_cli.enhancement.report import (
+    Advanced,
+    CompilingKernels,
+    Event,
+    FileReport,
+    Listener,
+    MovedToCpu,
+)
 from mbs_cli.enhancement.task import Task
 from mbs_cli.errors import MbsError, OutOfMemory
+from mbs_cli.memory import is_out_of_memory
 from mbs_cli.models.mamba import Mamba
 from mbs_cli.models.scan import default_implementation, kernels_need_compiling
 
@@ -21,14 +31,16 @@ SHORT_SECONDS = 15.0
 def run_tasks(
     model: nn.Module, tasks: Sequence[Task], batch_size: int, listen: Listener
 ) -> Iterator[FileReport]:
-    """Enhance every task, the shortest first; yield the reports as they come."""
+    """Enhance every task, the shortest first; yield the reports as they come.
+
+    Where memory runs out, less is done at a time; where not even the least fits into a device's,
+    the CPU does the rest.
+    """
     if _compiles_kernels(model):
         listen(CompilingKernels())
-    for group in group_by_length(tasks, batch_size if model.is_causal else 1):
-        if len(group) == 1:
-            yield _run_alone(model, group[0], listen)
-        else:
-            yield from _run_together(model, group, listen)
+    bounded = BoundedModel(model)
+    for group in group_by_length(tasks, batch_size if bounded.is_causal else 1):
+        yield from _run_group(bounded, group, listen)
 
 
 def group_by_length(tasks: Sequence[Task], batch_size: int) -> list[list[Task]]:
@@ -44,25 +56,55 @@ def group_by_length(tasks: Sequence[Task], batch_size: int) -> list[list[Task]]:
     return groups
 
 
-def _run_together(model: nn.Module, group: Sequence[Task], listen: Listener) -> list[FileReport]:
-    try:
-        return enhance_batch(model, group, listen)
-    except torch.OutOfMemoryError:
-        torch.cuda.empty_cache()
-    return [_run_alone(model, task, listen) for task in group]
+def _run_group(model: BoundedModel, group: Sequence[Task], listen: Listener) -> list[FileReport]:
+    reports = _attempt(model, group, listen)
+    if reports is not None:
+        return reports
+    if len(group) > 1:
+        return [report for task in group for report in _run_group(model, [task], listen)]
+    if model.device.type != "cpu":
+        listen(MovedToCpu(model.device.type))
+        model.move_to_cpu()
+        return _run_group(model, group, listen)
+    (task,) = group
+    return [task.failed(_too_little_memory(task.info.path))]
 
 
-def _run_alone(model: nn.Module, task: Task, listen: Listener) -> FileReport:
+def _attempt(
+    model: BoundedModel, group: Sequence[Task], listen: Listener
+) -> list[FileReport] | None:
+    """The reports of a group; None if there is too little memory, what was told then taken back."""
+    told_seconds: defaultdict[Path, float] = defaultdict(float)
+
+    def tell(event: Event) -> None:
+        if isinstance(event, Advanced):
+            told_seconds[event.source] += event.seconds
+        listen(event)
+
     try:
-        if task.info.frames == 0:
-            return copy_empty(task)
-        return enhance_in_blocks(model, task, listen)
+        if len(group) > 1:
+            return enhance_batch(model, group, tell)
+        return [_run(model, group[0], tell)]
+    except (MemoryError, OSError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+    for source, seconds in told_seconds.items():
+        listen(Advanced(source, -seconds))
+    return None
+
+
+def _run(model: BoundedModel, task: Task, listen: Listener) -> FileReport:
+    try:
+        return copy_empty(task) if task.info.frames == 0 else enhance_in_blocks(model, task, listen)
     except MbsError as error:
         return task.failed(error)
-    except (torch.OutOfMemoryError, MemoryError):
-        return task.failed(
-            OutOfMemory(f"{task.info.path}: not enough memory", "run it with --device cpu")
-        )
+
+
+def _too_little_memory(path: Path) -> OutOfMemory:
+    return OutOfMemory(
+        f"{path}: there is not enough memory, even for the shortest stretch of it",
+        "end other programs, or take a smaller model such as mbs-net-small",
+    )
 
 
 def _compiles_kernels(model: nn.Module) -> bool:

@@ -8,6 +8,7 @@ Letters: C channels, S samples.
 
 The margins give the model its context and are thrown away; what lies within one window at the
 start or end of the file has no margin there. A file of one window or less is processed whole.
+Where memory does not reach for a window, windows get shorter from there on; margins stay.
 """
 
 from __future__ import annotations
@@ -20,10 +21,12 @@ from torch import nn
 
 from mbs_cli.audio.samples import Samples, silence
 from mbs_cli.audio.stft import HOP, SAMPLE_RATE_HZ, istft, stft
+from mbs_cli.memory import is_out_of_memory
 
 WINDOW_SECONDS = 8.0
 MARGIN_SECONDS = 2.0
 CROSSFADE_SECONDS = 0.032
+_LEAST_KEPT_SECONDS = 0.25  # of a window, when memory is short
 
 
 def _whole_hops(seconds: float) -> int:
@@ -53,23 +56,44 @@ class WindowedEnhancer:
         """Take float32 samples (C, S), S >= 0; return the enhanced ones that are final."""
         self._waiting = np.concatenate([self._waiting, block], axis=1)
         finished = [self._waiting[:, :0]]
-        step = self._window - 2 * self._margin
         while self._waiting.shape[1] > self._window:
-            enhanced = self._enhance(self._waiting[:, : self._window])
-            border = self._margin + step
-            finished.append(enhanced[:, self._skipped : border])
-            self._overlap = enhanced[:, border : border + len(self._fade)]
-            self._skipped = self._margin
-            self._waiting = self._waiting[:, step:]
+            enhanced = self._attempt(self._waiting[:, : self._window])
+            if enhanced is not None:
+                finished.append(self._keep(enhanced))
         return np.concatenate(finished, axis=1)
 
     def flush(self) -> Samples:
         """End the signal; return the rest (C, S)."""
-        if self._waiting.shape[1] == 0:
-            return self._waiting
-        rest = self._enhance(self._waiting)[:, self._skipped :]
-        self._waiting = self._waiting[:, :0]
-        return rest
+        finished = [self._waiting[:, :0]]
+        while self._waiting.shape[1]:
+            rest = self._attempt(self._waiting)
+            if rest is None:  # what waits may now be more than a window
+                finished.append(self.feed(self._waiting[:, :0]))
+            else:
+                finished.append(rest[:, self._skipped :])
+                self._waiting = self._waiting[:, :0]
+        return np.concatenate(finished, axis=1)
+
+    def _keep(self, enhanced: Samples) -> Samples:
+        """What a window settles; the next window begins where its margin does."""
+        step = self._window - 2 * self._margin
+        border = self._margin + step
+        kept = enhanced[:, self._skipped : border]
+        self._overlap = enhanced[:, border : border + len(self._fade)]
+        self._skipped = self._margin
+        self._waiting = self._waiting[:, step:]
+        return kept
+
+    def _attempt(self, window: Samples) -> Samples | None:
+        """One window enhanced, or None if the next one should be shorter."""
+        try:
+            return self._enhance(window)
+        except (MemoryError, RuntimeError) as error:
+            half = (self._window - 2 * self._margin) // (2 * HOP) * HOP
+            if half < _whole_hops(_LEAST_KEPT_SECONDS) or not is_out_of_memory(error):
+                raise
+        self._window = 2 * self._margin + half
+        return None
 
     @torch.inference_mode()
     def _enhance(self, window: Samples) -> Samples:

@@ -8,17 +8,6 @@ import torch
 
 from mbs_cli.audio.stft import istft, stft
 from mbs_cli.enhancement.windowed import WindowedEnhancer
-from mbs_cli.models.config import MbsNetConfig
-from mbs_cli.models.registry import build_model
-
-
-@pytest.fixture(scope="module")
-def both_ways():
-    torch.manual_seed(0)
-    config = MbsNetConfig(
-        features=16, layers=2, decoder_hidden=16, time_layer="bidirectional-mamba"
-    )
-    return build_model(config).eval()
 
 
 def enhance_in_windows(model, signal, piece_samples, **options):

@@ -1,0 +1,111 @@
+"""A model that computes no more at a time than there is memory for.
+
+Letters: B rows (channels of one or several files), F frequency bins, T frames.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from mbs_cli.audio.stft import FRAMES_PER_SECOND
+from mbs_cli.memory import is_out_of_memory
+
+# Channel-seconds in one call, about 50 MB each. On a CPU a longer call is no faster, since its
+# temporaries no longer fit the caches.
+_CPU_SECONDS = 2.0
+_GPU_SECONDS = 20.0
+
+
+class BoundedModel(nn.Module):
+    """Runs a model piece by piece, and from the moment memory runs out in pieces half as large.
+
+    A causal model gets a stretch of frames at a time and carries its state on, any other model
+    some of the rows: what comes out is what one call for all of it would give.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model: Any = model
+        self.most_frames = 0  # in one call, those of all rows counted
+        self._reset()
+
+    def _reset(self) -> None:
+        seconds = _CPU_SECONDS if self.device.type == "cpu" else _GPU_SECONDS
+        self.most_frames = int(seconds * FRAMES_PER_SECOND)
+
+    @property
+    def is_causal(self) -> bool:
+        """Whether `stream` works."""
+        return bool(self.model.is_causal)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model is."""
+        first: Tensor = next(self.model.parameters())
+        return first.device
+
+    def working_seconds(self, rows: int) -> float:
+        """How much of a signal one call should get when that many channels share it."""
+        return max(self.most_frames / FRAMES_PER_SECOND / rows, 0.1)
+
+    def move_to_cpu(self) -> None:
+        """Go on there, with pieces of the usual size."""
+        self.model.to("cpu")
+        _release_unused(self.device)
+        self._reset()
+
+    def stream(self, spectrum: Tensor, state: Any = None) -> tuple[Tensor, Any]:
+        """As the model's: (B, F, T, 2) and the state before to (B, F, T, 2) and the state after.
+
+        Raises what tells of too little memory when there is none for a single frame.
+        """
+        rows, _, total, _ = spectrum.shape
+        pieces: list[Tensor] = []
+        done = 0
+        while done < total:
+            frames = max(1, min(self.most_frames // rows, total - done))
+            piece = spectrum[:, :, done : done + frames]
+            result = self._attempt(self.model.stream, rows, frames, piece, state)
+            if result is not None:
+                done += frames
+                state = result[1]
+                pieces.append(result[0])
+        return torch.cat(pieces, dim=2), state
+
+    def forward(self, spectrum: Tensor) -> Tensor:
+        """As the model's: whole signals (B, F, T, 2) to (B, F, T, 2).
+
+        Raises what tells of too little memory when there is none for a single row.
+        """
+        total, _, frames, _ = spectrum.shape
+        pieces: list[Tensor] = []
+        done = 0
+        while done < total:
+            rows = max(1, min(self.most_frames // frames, total - done))
+            result = self._attempt(self.model, frames, rows, spectrum[done : done + rows])
+            if result is not None:
+                done += rows
+                pieces.append(result)
+        return torch.cat(pieces)
+
+    def _attempt(self, call: Any, fixed: int, divisible: int, *arguments: Any) -> Any:
+        """What the call returns, or None if the next one should have half as much to do."""
+        try:
+            return call(*arguments)
+        except (MemoryError, RuntimeError) as error:
+            if divisible == 1 or not is_out_of_memory(error):
+                raise
+        _release_unused(self.device)
+        self.most_frames = fixed * (divisible // 2)
+        return None
+
+
+def _release_unused(device: torch.device) -> None:
+    """Give back what torch keeps of a device's memory for later use."""
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+    elif device.type == "mps":
+        torch.mps.empty_cache()

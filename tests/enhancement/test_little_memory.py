@@ -1,0 +1,157 @@
+"""Too little memory, by a real limit: less at a time, the same result, and the rest goes on."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+import mbs_cli
+from mbs_cli.audio.stft import stft
+from mbs_cli.enhancement.bounded import BoundedModel
+from mbs_cli.enhancement.report import Advanced, MovedToCpu, Status
+from mbs_cli.enhancement.windowed import WindowedEnhancer
+
+# Everything is loaded and warm before the limit: so many further megabytes can be had.
+LIMIT = """
+import resource, sys
+import torch
+import mbs_cli
+from mbs_cli.audio.stft import stft
+
+checkpoint, room_mb, *paths = sys.argv[1:]
+torch.set_num_threads(1)
+model = mbs_cli.load_model(checkpoint, "cpu")
+mbs_cli.enhance_array(torch.randn(1_600).numpy(), 16_000, model=model, device="cpu")
+status = dict(line.split(":", 1) for line in open("/proc/self/status"))
+used_bytes = int(status["VmData"].split()[0]) * 1024
+limit_bytes = used_bytes + int(float(room_mb) * 1e6)
+resource.setrlimit(resource.RLIMIT_DATA, (limit_bytes, resource.RLIM_INFINITY))
+"""
+WHOLE_BLOCK = """
+with torch.inference_mode():
+    model.stream(stft(torch.randn(1, 32_000)))
+"""
+FILES = """
+report = mbs_cli.enhance_paths(paths[:-1], paths[-1], model=model, device="cpu")
+for file in report.files:
+    print(file.status, file.failure)
+"""
+
+
+@pytest.fixture
+def limited(run_mbs, small_checkpoint):
+    def run(script, room_mb, *paths):
+        environment = {**os.environ, "OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}
+        script = LIMIT + script
+        return run_mbs(small_checkpoint, room_mb, *paths, script=script, env=environment)
+
+    return run
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is limited as Linux does it")
+def test_a_block_that_does_not_fit_is_halved_without_a_trace(
+    limited, tmp_path, small_model, noisy_file
+):
+    room_mb = 36
+    whole = limited(WHOLE_BLOCK, room_mb)
+    assert whole.returncode == 1
+    assert "can't allocate memory" in whole.stderr
+    halved = limited(FILES, room_mb, noisy_file, tmp_path / "out")
+    assert halved.stdout == "done None\n", halved.stderr
+    mbs_cli.enhance_file(noisy_file, tmp_path / "usual.flac", model=small_model)
+    usual, _ = soundfile.read(tmp_path / "usual.flac")
+    assert np.abs(soundfile.read(tmp_path / "out" / noisy_file.name)[0] - usual).max() < 1e-4
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is limited as Linux does it")
+def test_what_does_not_fit_at_all_fails_by_itself(limited, tmp_path, noisy_speech):
+    empty, speech = tmp_path / "a.wav", tmp_path / "b.wav"
+    soundfile.write(empty, np.zeros(0), 16_000)
+    soundfile.write(speech, noisy_speech, 16_000)
+    result = limited(FILES, 2, speech, empty, tmp_path / "out")
+    failure, done = result.stdout.splitlines()
+    assert failure.startswith(f"failed {speech}: there is not enough memory")
+    assert "mbs-net-small" in failure
+    assert done == "done None"
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["a.wav"]
+
+
+class Hungry(torch.nn.Module):
+    """A model without memory for more than so many frames of all rows in one call."""
+
+    def __init__(self, model, most_frames):
+        super().__init__()
+        self.model, self.most_frames, self.is_causal = model, most_frames, model.is_causal
+
+    def check(self, spectrum):
+        if spectrum.shape[0] * spectrum.shape[2] > self.most_frames:
+            torch.empty(1 << 50)
+
+    def forward(self, spectrum):
+        self.check(spectrum)
+        return self.model(spectrum)
+
+    def stream(self, spectrum, state=None):
+        self.check(spectrum)
+        return self.model.stream(spectrum, state)
+
+
+@pytest.mark.parametrize("most_frames", [3, 40, 100])
+def test_a_stream_in_halves_is_the_whole(most_frames, small_model, noisy_speech):
+    spectrum = stft(torch.from_numpy(noisy_speech[:24_000].reshape(2, -1)))
+    bounded = BoundedModel(Hungry(small_model, most_frames))
+    with torch.inference_mode():
+        pieces, _ = bounded.stream(spectrum)
+        assert torch.allclose(pieces, small_model(spectrum), atol=1e-4)
+    assert bounded.most_frames <= most_frames
+
+
+def test_rows_of_a_model_that_looks_both_ways_are_divided(both_ways, noisy_speech):
+    spectrum = stft(torch.from_numpy(noisy_speech[:32_000].reshape(4, -1)))
+    bounded = BoundedModel(Hungry(both_ways, most_frames=2 * spectrum.shape[2]))
+    bounded.most_frames = 1_000
+    with torch.inference_mode():
+        assert torch.allclose(bounded(spectrum), both_ways(spectrum), atol=1e-4)
+    assert bounded.most_frames == 2 * spectrum.shape[2]
+
+
+def test_windows_that_do_not_fit_get_shorter(passthrough, noisy_speech):
+    enhancer = WindowedEnhancer(Hungry(passthrough, most_frames=100), 1, 1.0, 0.25)
+    signal = noisy_speech[None, :50_001]
+    pieces = [enhancer.feed(signal[:, :30_000]), enhancer.feed(signal[:, 30_000:])]
+    returned = np.concatenate([*pieces, enhancer.flush()], axis=1)
+    assert returned.shape == signal.shape
+    assert np.abs(returned - signal).max() < 1e-5
+
+
+def test_one_call_too_many_is_not_taken_for_something_else(passthrough):
+    bounded = BoundedModel(Hungry(passthrough, most_frames=0))
+    with pytest.raises(RuntimeError, match="can't allocate memory"):
+        bounded.stream(torch.zeros(1, 257, 40, 2))
+    with pytest.raises(RuntimeError, match="stack expects"):
+        BoundedModel(passthrough)._attempt(torch.stack, 1, 8, [])
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_a_device_that_is_too_small_hands_over_to_the_cpu(tmp_path, small_model, noisy_file):
+    events = []
+    held = torch.cuda.memory_allocated()
+    total = torch.cuda.get_device_properties(0).total_memory
+    torch.cuda.set_per_process_memory_fraction((held + 4e6) / total)
+    try:
+        report = mbs_cli.enhance_paths(
+            [noisy_file], tmp_path, model=small_model, device="cuda", on_event=events.append
+        )
+    finally:
+        torch.cuda.set_per_process_memory_fraction(1.0)
+        small_model.to("cpu")
+    assert report.count(Status.DONE) == 1
+    assert events.count(MovedToCpu("cuda")) == 1
+    advanced = sum(event.seconds for event in events if isinstance(event, Advanced))
+    assert advanced == pytest.approx(report.audio_seconds)
