@@ -11,9 +11,10 @@ from rich.live import Live
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 from rich.table import Table
 
+from mbs_cli.commands.data_report import data_lines, data_table
+from mbs_cli.data.report import DataReport
 from mbs_cli.training.config import TrainConfig
 from mbs_cli.training.events import (
-    DataReport,
     Decoding,
     Event,
     Finished,
@@ -37,7 +38,9 @@ def open_display() -> Iterator[Callable[[Event], None]]:
     with Live(view.render(), console=console, refresh_per_second=2) as live:
 
         def show(event: Event) -> None:
-            if isinstance(event, (DataReport, Started, Validated)):
+            if isinstance(event, DataReport):
+                live.console.print(data_table(event))
+            elif isinstance(event, (Started, Validated)):
                 live.console.print(describe(event))
             view.take(event)
             live.update(view.render())
@@ -57,7 +60,7 @@ def describe(event: Event) -> str:
         case Decoding(done, total):
             text = f"decoding audio once: {done} of {total} files"
         case DataReport():
-            text = _describe_data(event)
+            text = "\n".join(data_lines(event))
         case Started():
             start = f"from step {event.step}" if event.step else "from the start"
             text = f"{event.model}: {event.parameters:,} parameters on {event.device}, {start}"
@@ -89,18 +92,6 @@ def _describe_validation(event: Validated) -> str:
         for name, value in event.scores.items()
     )
     return f"step {event.step}: validation: {scores}{', best' if event.is_best else ''}"
-
-
-def _describe_data(event: DataReport) -> str:
-    lines = [
-        (
-            f"training on {event.speech_hours:.2f} h of speech ({event.speakers} folders), "
-            f"{event.noise_hours:.2f} h of noise ({event.noise_classes} folders), "
-            f"{event.rooms} room responses; validating on {event.validation_items} mixtures"
-        )
-    ]
-    lines += [f"left out {file}: {reason}" for file, reason in event.unreadable.items()]
-    return "\n".join(lines)
 
 
 def duration(seconds: float) -> str:

@@ -56,3 +56,20 @@ def overload(samples: Samples, share: float) -> Samples:
     """Clipped at that share of the peak."""
     limit = share * float(np.abs(samples).max())
     return np.clip(samples, -limit, limit)
+
+
+def band_stop(samples: Samples, low_hz: float, high_hz: float) -> Samples:
+    """The sound (..., S) without what lies from `low_hz` to below `high_hz`."""
+    spectrum = np.fft.rfft(samples)
+    frequencies = np.fft.rfftfreq(samples.shape[-1], 1 / SAMPLE_RATE_HZ)
+    spectrum[..., (frequencies >= low_hz) & (frequencies < high_hz)] = 0.0
+    return np.fft.irfft(spectrum, samples.shape[-1]).astype(np.float32)
+
+
+def random_band_hz(widest: float, rng: np.random.Generator) -> tuple[float, float]:
+    """A band anywhere, at most that share of the mel scale wide (O'Shaughnessy's formula)."""
+    highest_mel = 2595 * np.log10(1 + SAMPLE_RATE_HZ / 2 / 700)
+    low_mel = rng.uniform(0.0, highest_mel)
+    high_mel = low_mel + rng.uniform(0.0, widest) * highest_mel
+    low_hz, high_hz = (700 * (10 ** (mel / 2595) - 1) for mel in (low_mel, high_mel))
+    return float(low_hz), float(high_hz)

@@ -1,12 +1,22 @@
-"""Decoded audio on disk: every file is decoded and resampled once, then read as mapped memory."""
+"""Decoded audio on disk: every file is decoded and resampled once, then read as mapped memory.
+
+The cache holds shards of a few hundred files, each a file of int16 samples and a JSON index beside
+it, written all or nothing. A killed run loses at most the shard it was writing, a changed or new
+file costs its own shard, and runs that share the cache find each other's shards.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+import os
+import zlib
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field
+from functools import cached_property, lru_cache
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -14,118 +24,194 @@ from numpy.typing import NDArray
 
 from mbs_cli.atomic_file import atomic_file
 from mbs_cli.audio.parameters import SAMPLE_RATE_HZ
+from mbs_cli.data.decoding import FULL_SCALE, Decoded, Rejection, decode
 from mbs_cli.errors import DataError
 
-_FULL_SCALE = 32767.0
+_FORMAT = "mbs audio 2"  # part of every shard's name: another layout is another shard
+_FILES_PER_SHARD = 256  # on average
+_MAPPED_SHARDS = 100  # at once; every one holds a file descriptor
+
+OnFile = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """Where the samples of one file are, and what was noticed when it was decoded."""
+
+    file: Path
+    audio: Path  # the shard
+    offset: int  # samples
+    length: int  # samples at 16 kHz
+    peak: float
+    rate_hz: int  # of the file
+    channels: int  # of the file
+    is_clipped: bool
+
+    @property
+    def seconds(self) -> float:
+        """The duration."""
+        return self.length / SAMPLE_RATE_HZ
 
 
 @dataclass(frozen=True)
 class AudioStore:
-    """Decoded clips at 16 kHz mono, one after the other in one mapped int16 array."""
+    """Decoded clips at 16 kHz mono."""
 
-    samples: NDArray[np.int16]
-    offsets: NDArray[np.int64]  # clip i is samples[offsets[i] : offsets[i + 1]]
-    files: list[Path]
-    skipped: dict[str, str]  # file -> why it could not be read
+    clips: Sequence[Clip]
+    skipped: dict[Path, Rejection] = field(default_factory=dict)
 
-    def length(self, clip: int) -> int:
-        """How many samples clip `clip` has."""
-        return int(self.offsets[clip + 1] - self.offsets[clip])
+    def __len__(self) -> int:
+        return len(self.clips)
 
-    def read(self, clip: int, start: int = 0, count: int | None = None) -> NDArray[np.float32]:
-        """Samples of one clip in [-1, 1], from `start`, at most `count`."""
-        first = int(self.offsets[clip]) + start
-        last = int(self.offsets[clip + 1])
-        if count is not None:
-            last = min(last, first + count)
-        return self.samples[first:last].astype(np.float32) / _FULL_SCALE
+    @cached_property
+    def number_of(self) -> dict[Path, int]:
+        """The number of every file's clip."""
+        return {clip.file: number for number, clip in enumerate(self.clips)}
+
+    def only(self, files: Iterable[Path]) -> AudioStore:
+        """The clips of these files, in this order."""
+        return AudioStore([self.clips[self.number_of[file]] for file in files])
 
     @property
-    def hours(self) -> float:
-        """How much audio there is."""
-        return len(self.samples) / SAMPLE_RATE_HZ / 3600
+    def may_hold_more(self) -> bool:
+        """Whether a skipped file is worth another attempt."""
+        return any(rejection.may_pass for rejection in self.skipped.values())
+
+    def length(self, number: int) -> int:
+        """How many samples a clip has."""
+        return self.clips[number].length
+
+    def read(self, number: int, start: int = 0, count: int | None = None) -> NDArray[np.float32]:
+        """Samples of one clip as they are in its file, from `start`, at most `count`."""
+        clip = self.clips[number]
+        last = clip.length if count is None else min(clip.length, start + count)
+        stored = _mapped(clip.audio)[clip.offset + start : clip.offset + last]
+        return stored.astype(np.float32) * np.float32(clip.peak / FULL_SCALE)
 
 
-def open_store(
-    files: Sequence[Path], cache: Path, on_file: Callable[[int, int], None] | None = None
-) -> AudioStore:
-    """The decoded clips of `files`, from `cache` if these very files were decoded before.
+@lru_cache(maxsize=_MAPPED_SHARDS)
+def _mapped(audio: Path) -> NDArray[np.int16]:
+    return np.memmap(audio, np.int16, "r").view(np.ndarray)
 
-    `on_file(done, total)` is told of every file decoded. Files that cannot be read are left out
-    and named in `skipped`; raises DataError if none can.
+
+def open_store(files: Iterable[Path], cache: Path, on_file: OnFile = lambda *_: None) -> AudioStore:
+    """The decoded clips of `files`, from `cache` as far as these very files were decoded before.
+
+    `on_file(done, total)` is told of every file decoded now. Files that cannot be used are left
+    out and named in `skipped`. Raises DataError if the cache cannot be written.
     """
-    key = _fingerprint(files)
-    audio_path, index_path = cache / f"{key}.int16", cache / f"{key}.json"
-    if not index_path.exists():
-        cache.mkdir(parents=True, exist_ok=True)
-        _decode_all(files, audio_path, index_path, on_file)
-    index = json.loads(index_path.read_text())
-    if not index["lengths"]:
-        reason = next(iter(index["skipped"].items()), ("", "no files"))
-        raise DataError(f"none of {len(files)} audio files could be read: {reason[0]}: {reason[1]}")
-    offsets = np.concatenate([[0], np.cumsum(index["lengths"], dtype=np.int64)])
-    samples = np.memmap(audio_path, np.int16, "r", shape=(int(offsets[-1]),))
-    return AudioStore(samples, offsets, [Path(file) for file in index["files"]], index["skipped"])
-
-
-def _fingerprint(files: Sequence[Path]) -> str:
-    digest = hashlib.sha256(str(SAMPLE_RATE_HZ).encode())
-    for file in files:
-        stat = file.stat()
-        digest.update(f"{file.resolve()}|{stat.st_size}|{stat.st_mtime_ns}\n".encode())
-    return digest.hexdigest()[:24]
-
-
-def decode(file: Path) -> NDArray[np.int16]:
-    """One file as 16 kHz mono int16. Raises DataError that says why it cannot be used."""
-    import soundfile
-
+    shards = [_Shard(part, cache) for part in _parts(sorted(set(files)))]
+    missing = [shard for shard in shards if (store := shard.load()) is None or store.may_hold_more]
     try:
-        samples, rate_hz = soundfile.read(file, dtype="float32", always_2d=True)
-    except (soundfile.LibsndfileError, OSError) as error:
-        raise DataError(f"cannot be read: {error}") from error
-    mono = samples.mean(axis=1)
-    if not np.isfinite(mono).all():
-        raise DataError("holds samples that are not finite numbers")
-    if rate_hz != SAMPLE_RATE_HZ:
-        import soxr
-
-        mono = soxr.resample(mono, rate_hz, SAMPLE_RATE_HZ)
-    if not mono.any():
-        raise DataError("is empty or digital silence")
-    peak = float(np.abs(mono).max())
-    clip: NDArray[np.int16] = np.round(mono * (_FULL_SCALE / max(peak, 1.0))).astype(np.int16)
-    return clip
+        _decode(missing, on_file)
+    except OSError as error:
+        raise DataError(
+            f"{cache}: decoded audio cannot be written: {error}",
+            "make room (what is decoded stays), or give a --cache on another disk",
+        ) from error
+    loaded = [store for shard in shards if (store := shard.load()) is not None]
+    if len(loaded) < len(shards):
+        raise DataError(
+            f"{cache}: something else removed or changed decoded audio", "start once more"
+        )
+    clips = [clip for store in loaded for clip in store.clips]
+    return AudioStore(clips, {file: why for store in loaded for file, why in store.skipped.items()})
 
 
-def _decode_all(
-    files: Sequence[Path],
-    audio_path: Path,
-    index_path: Path,
-    on_file: Callable[[int, int], None] | None,
-) -> None:
-    def attempt(file: Path) -> NDArray[np.int16] | str:
+def _parts(files: Sequence[Path]) -> Iterator[list[Path]]:
+    """The files in order; a name decides whether it ends a part, so a new one changes one part."""
+    part: list[Path] = []
+    for file in files:
+        part.append(file)
+        if zlib.crc32(file.name.encode(errors="replace")) % _FILES_PER_SHARD == 0:
+            yield part
+            part = []
+    if part:
+        yield part
+
+
+class _Shard:
+    """Some files and the place of their samples; its name changes when any of the files does."""
+
+    def __init__(self, files: list[Path], cache: Path) -> None:
+        digest = hashlib.sha256(f"{_FORMAT} {SAMPLE_RATE_HZ}\n".encode())
+        for file in files:
+            digest.update(f"{file.absolute()}|{_state(file)}\n".encode(errors="replace"))
+        key = digest.hexdigest()[:24]
+        self.files, self.audio, self.index = files, cache / f"{key}.int16", cache / f"{key}.json"
+
+    def load(self) -> AudioStore | None:
+        """What was decoded, or None if that is not there or not whole."""
         try:
-            return decode(file)
-        except DataError as error:
-            return error.message
+            index = json.loads(self.index.read_text())
+            clips = [Clip(self.files[i], self.audio, **facts) for i, facts in index["clips"]]
+            skipped = {self.files[i]: Rejection(**facts) for i, facts in index["skipped"]}
+            is_whole = self.audio.stat().st_size == 2 * sum(clip.length for clip in clips)
+        except (OSError, ValueError, TypeError, KeyError, IndexError):
+            return None
+        return AudioStore(clips, skipped) if is_whole else None
 
-    lengths: list[int] = []
-    kept: list[str] = []
-    skipped: dict[str, str] = {}
-    with (
-        atomic_file(audio_path) as partial,
-        partial.open("wb") as out,
-        ThreadPoolExecutor() as pool,
-    ):
-        for done, (file, clip) in enumerate(zip(files, pool.map(attempt, files), strict=True)):
-            if isinstance(clip, str):
-                skipped[str(file)] = clip
-            else:
-                out.write(clip.tobytes())
-                lengths.append(len(clip))
-                kept.append(str(file))
-            if on_file is not None:
-                on_file(done + 1, len(files))
-    with atomic_file(index_path) as partial:
-        partial.write_text(json.dumps({"files": kept, "lengths": lengths, "skipped": skipped}))
+    def write(self, results: Iterable[Decoded | Rejection]) -> None:
+        """Store what decoding the files gave, in their order."""
+        clips: list[tuple[int, dict[str, object]]] = []
+        skipped: list[tuple[int, dict[str, object]]] = []
+        offset = 0
+        with atomic_file(self.audio) as partial, partial.open("wb") as out:
+            for number, result in enumerate(results):
+                if isinstance(result, Rejection):
+                    skipped.append((number, asdict(result)))
+                    continue
+                out.write(result.samples.tobytes())
+                clips.append((number, _facts(result, offset)))
+                offset += len(result.samples)
+        with atomic_file(self.index) as partial:
+            partial.write_text(json.dumps({"clips": clips, "skipped": skipped}))
+
+
+def _state(file: Path) -> str:
+    """What changes when the file does."""
+    try:
+        status = file.stat()
+    except OSError:
+        return "unknown"
+    return f"{status.st_size}|{status.st_mtime_ns}"
+
+
+def _facts(decoded: Decoded, offset: int) -> dict[str, object]:
+    return {
+        "offset": offset,
+        "length": len(decoded.samples),
+        "peak": decoded.peak,
+        "rate_hz": decoded.rate_hz,
+        "channels": decoded.channels,
+        "is_clipped": decoded.is_clipped,
+    }
+
+
+def _decode(shards: Sequence[_Shard], on_file: OnFile) -> None:
+    total = sum(len(shard.files) for shard in shards)
+    files = (file for shard in shards for file in shard.files)
+
+    def counted(results: Iterable[Decoded | Rejection]) -> Iterator[Decoded | Rejection]:
+        for done, result in enumerate(results, 1):
+            yield result
+            on_file(done, total)
+
+    threads = os.cpu_count() or 1
+    with ThreadPoolExecutor(threads) as pool:
+        results = counted(_decode_ahead(pool, files, 2 * threads))
+        for shard in shards:
+            shard.write(islice(results, len(shard.files)))
+
+
+def _decode_ahead(
+    pool: ThreadPoolExecutor, files: Iterable[Path], ahead: int
+) -> Iterator[Decoded | Rejection]:
+    """Every file decoded, in order, by threads that are at most `ahead` files in front."""
+    waiting: deque[Future[Decoded | Rejection]] = deque()
+    for file in files:
+        waiting.append(pool.submit(decode, file))
+        if len(waiting) >= ahead:
+            yield waiting.popleft().result()
+    while waiting:
+        yield waiting.popleft().result()

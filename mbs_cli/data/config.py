@@ -1,4 +1,4 @@
-"""How training clips are mixed. Imports nothing heavy, so that help texts are instant."""
+"""How training clips are made. Imports nothing heavy, so that help texts are instant."""
 
 from __future__ import annotations
 
@@ -7,7 +7,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class MixingConfig:
-    """How clips are mixed; the defaults are the shipped recipe."""
+    """How clips are mixed; the defaults are the shipped recipe.
+
+    Pairs give clips as they were recorded, but for the level, and others whose noise (noisy minus
+    clean) is mixed with other speech just as noise files are.
+    """
 
     segment_seconds: float = 2.0
     snr_db: tuple[float, float] = (-5.0, 18.0)  # level of the active speech against the noise
@@ -20,3 +24,5 @@ class MixingConfig:
     overload: float = 0.03  # probability that the mixture is clipped
     noise_alone: float = 0.02  # probability of silence as the target
     speech_alone: float = 0.03  # probability of clean speech as the input
+    remix: float = 0.5  # of pairs: probability that speech and noise of two are mixed anew
+    band_mask: float = 0.0  # of pairs: widest share of the mel scale to cut out; 0.2 is usual

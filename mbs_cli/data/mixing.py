@@ -6,12 +6,16 @@ goes on with the very clips that an undisturbed one would have seen.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Protocol
+
 import numpy as np
 
 from mbs_cli.audio.parameters import SAMPLE_RATE_HZ
 from mbs_cli.data.augmentation import Samples, in_room, low_pass, overload, random_equaliser
 from mbs_cli.data.cache import AudioStore
 from mbs_cli.data.config import MixingConfig
+from mbs_cli.data.split import Recording
 
 _FRAME = SAMPLE_RATE_HZ // 50  # 20 ms, for the activity of speech
 _ACTIVE_BELOW_PEAK_DB = 30.0  # frames quieter than the loudest by more count as pauses
@@ -34,30 +38,49 @@ def scale_to_snr(speech: Samples, noise: Samples, snr_db: float) -> Samples:
     return noise * np.float32(active_rms(speech) / noise_rms * 10 ** (-snr_db / 20))
 
 
-class GroupSampler:
-    """Draws clips so that a folder with many hours does not drown the others.
+def within_full_scale(noisy: Samples, target: Samples) -> tuple[Samples, Samples]:
+    """Both made softer by one gain, if the noisy one would be clipped."""
+    peak = np.float32(max(1.0, float(np.abs(noisy).max())))
+    return noisy / peak, target / peak
 
-    A folder (a speaker, a class of noise) is drawn with a weight of the square root of its
-    length, a clip in it with a weight of its length.
+
+class ClipSource(Protocol):
+    """Numbered clips whose last axis is time."""
+
+    def __len__(self) -> int:
+        """How many clips there are."""
+
+    def length(self, number: int) -> int:
+        """How many samples a clip has."""
+
+    def read(self, number: int, start: int = 0, count: int | None = None) -> Samples:
+        """Samples of one clip from `start`, at most `count`."""
+
+
+class GroupSampler:
+    """Draws clips so that a group with many hours does not drown the others.
+
+    A group (a speaker, a class of noise) is drawn with a weight of the square root of its
+    length, a clip in it with a weight of its length. `groups` names the group of every clip.
     """
 
-    def __init__(self, store: AudioStore) -> None:
-        self.store = store
-        folders: dict[str, list[int]] = {}
-        for clip, file in enumerate(store.files):
-            folders.setdefault(str(file.parent), []).append(clip)
-        lengths = [np.array([store.length(clip) for clip in clips]) for clips in folders.values()]
-        self.groups = [np.array(clips) for clips in folders.values()]
+    def __init__(self, source: ClipSource, groups: Sequence[str]) -> None:
+        self.source = source
+        members: dict[str, list[int]] = {}
+        for clip, group in enumerate(groups):
+            members.setdefault(group, []).append(clip)
+        lengths = [np.array([source.length(clip) for clip in clips]) for clips in members.values()]
+        self.groups = [np.array(clips) for clips in members.values()]
         self.within = [np.cumsum(group / group.sum()) for group in lengths]
         roots = np.sqrt([group.sum() for group in lengths])
         self.across = np.cumsum(roots / roots.sum())
 
     def draw_group(self, rng: np.random.Generator) -> int:
-        """A folder."""
+        """A group."""
         return min(int(np.searchsorted(self.across, rng.random())), len(self.groups) - 1)
 
     def draw(self, rng: np.random.Generator, samples: int, group: int, gap: int = 0) -> Samples:
-        """A stretch of that length from one folder.
+        """A stretch of that length from one group.
 
         A random part of a clip, or several strung together with pauses of up to `gap` samples.
         """
@@ -66,14 +89,21 @@ class GroupSampler:
         while missing > 0:
             place = int(np.searchsorted(self.within[group], rng.random()))
             clip = int(self.groups[group][min(place, len(self.groups[group]) - 1)])
-            spare = self.store.length(clip) - missing
+            spare = self.source.length(clip) - missing
             start = int(rng.integers(0, spare + 1)) if spare > 0 else 0
-            pieces.append(self.store.read(clip, start, missing))
-            missing -= len(pieces[-1])
+            pieces.append(self.source.read(clip, start, missing))
+            missing -= pieces[-1].shape[-1]
             if gap and missing > 0:
-                pieces.append(np.zeros(min(int(rng.integers(0, gap + 1)), missing), np.float32))
-                missing -= len(pieces[-1])
-        return np.concatenate(pieces)
+                pause = min(int(rng.integers(0, gap + 1)), missing)
+                pieces.append(np.zeros((*pieces[-1].shape[:-1], pause), np.float32))
+                missing -= pause
+        return np.concatenate(pieces, axis=-1)
+
+
+def sampler_of(recordings: Sequence[Recording], store: AudioStore) -> GroupSampler:
+    """Draws from these recordings; clip i is recording i."""
+    source = store.only(recording.file for recording in recordings)
+    return GroupSampler(source, [recording.group for recording in recordings])
 
 
 class Mixer:
@@ -81,19 +111,22 @@ class Mixer:
 
     def __init__(
         self,
-        speech: AudioStore,
-        noise: AudioStore,
-        rooms: AudioStore | None,
+        speech: GroupSampler,
+        noise: GroupSampler,
+        rooms: ClipSource | None,
         config: MixingConfig,
         seed: int,
     ) -> None:
-        self.speech, self.noise = GroupSampler(speech), GroupSampler(noise)
-        self.rooms, self.config, self.seed = rooms, config, seed
+        self.speech, self.noise, self.rooms = speech, noise, rooms
+        self.config, self.seed = config, seed
         self.samples = round(config.segment_seconds * SAMPLE_RATE_HZ)
 
     def clip(self, number: int) -> tuple[Samples, Samples]:
         """Noisy input and clean target number `number`, each (segment_seconds * 16000,)."""
-        rng = np.random.default_rng((self.seed, number))
+        return self.mix(np.random.default_rng((self.seed, number)))
+
+    def mix(self, rng: np.random.Generator) -> tuple[Samples, Samples]:
+        """A noisy input and its clean target, each (segment_seconds * 16000,)."""
         config = self.config
         level = 10 ** (rng.uniform(*config.level_dbfs) / 20)
         speech, target = self._draw_speech(rng)
@@ -116,7 +149,7 @@ class Mixer:
             speech = random_equaliser(speech, rng)
         if self.rooms is None or rng.random() >= self.config.room:
             return speech, speech
-        return in_room(speech, self.rooms.read(int(rng.integers(len(self.rooms.files)))))
+        return in_room(speech, self.rooms.read(int(rng.integers(len(self.rooms)))))
 
     def _draw_noise(self, rng: np.random.Generator) -> Samples:
         noise = self.noise.draw(rng, self.samples, self.noise.draw_group(rng))
@@ -136,7 +169,4 @@ class Mixer:
             noisy, target = low_pass(noisy, cutoff_hz), low_pass(target, cutoff_hz)
         if rng.random() < self.config.overload:
             noisy = overload(noisy, rng.uniform(0.3, 0.9))
-        peak = float(np.abs(noisy).max())
-        if peak > 1.0:
-            noisy, target = noisy / np.float32(peak), target / np.float32(peak)
-        return noisy, target
+        return within_full_scale(noisy, target)

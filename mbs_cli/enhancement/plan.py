@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from mbs_cli.audio.folder import audio_files
 from mbs_cli.audio.suffixes import AUDIO_SUFFIXES
 from mbs_cli.errors import AudioError, UsageError
 
@@ -54,7 +55,7 @@ def plan_jobs(paths: Sequence[Path], output: Path) -> Plan:
 def _jobs_of(path: Path, output: Path, is_only_path: bool) -> Iterator[Job]:
     if path.is_dir():
         _check_outside(path, output)
-        sources = sorted(_audio_files(path))
+        sources = sorted(audio_files(path))
         if not sources:
             raise AudioError(
                 f"{path}: no audio files in this folder",
@@ -68,14 +69,6 @@ def _jobs_of(path: Path, output: Path, is_only_path: bool) -> Iterator[Job]:
         yield Job(path, _file_target(path, output))
     else:
         yield Job(path, output / path.name)
-
-
-def _audio_files(folder: Path) -> Iterator[Path]:
-    for parent, _, names in os.walk(folder):
-        for name in names:
-            path = Path(parent, name)
-            if path.suffix.lower() in AUDIO_SUFFIXES and not name.startswith("."):
-                yield path
 
 
 def _file_target(source: Path, output: Path) -> Path:

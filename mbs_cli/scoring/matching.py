@@ -5,13 +5,11 @@ Imports nothing heavy.
 
 from __future__ import annotations
 
-import os
-import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
-from mbs_cli.audio.suffixes import AUDIO_SUFFIXES
+from mbs_cli.audio.folder import audio_files, audio_name
 from mbs_cli.errors import DataError, UsageError
 
 
@@ -89,10 +87,10 @@ def _check_exists(path: Path) -> Path:
 def _files(source: Path) -> dict[str, Path]:
     """The audio files of a folder, with all below, by name; a file is one, whatever its suffix."""
     if not source.is_dir():
-        return {_name(Path(source.name)): source}
+        return {audio_name(Path(source.name)): source}
     files: dict[str, Path] = {}
-    for path in sorted(_audio_files(source)):
-        name = _name(path.relative_to(source))
+    for path in sorted(audio_files(source)):
+        name = audio_name(path.relative_to(source))
         if name in files:
             raise DataError(
                 f"{files[name]} and {path} have the same name",
@@ -105,19 +103,6 @@ def _files(source: Path) -> dict[str, Path]:
             "files are found by their suffix (.wav, .flac, .ogg, .mp3, ...)",
         )
     return files
-
-
-def _audio_files(folder: Path) -> Iterator[Path]:
-    for parent, _, names in os.walk(folder):
-        for name in names:
-            path = Path(parent, name)
-            if path.suffix.lower() in AUDIO_SUFFIXES and not name.startswith("."):
-                yield path
-
-
-def _name(path: Path) -> str:
-    """One spelling for letters that file systems compose differently."""
-    return unicodedata.normalize("NFC", str(PurePosixPath(*path.with_suffix("").parts)))
 
 
 def _system(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
+
+from mbs_cli.data.report import DataReport
 
 
 @dataclass(frozen=True)
@@ -12,19 +14,6 @@ class Decoding:
 
     done: int
     total: int
-
-
-@dataclass(frozen=True)
-class DataReport:
-    """What there is to learn from."""
-
-    speech_hours: float
-    noise_hours: float
-    speakers: int
-    noise_classes: int
-    rooms: int
-    validation_items: int
-    unreadable: dict[str, str] = field(default_factory=dict)  # file -> why it was left out
 
 
 @dataclass(frozen=True)

@@ -2,43 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from mbs_cli.data.cache import AudioStore, open_store
-from mbs_cli.data.layout import Split
 from mbs_cli.data.mixing import Mixer
+from mbs_cli.data.pairs import PairMixer
 from mbs_cli.training.config import TrainConfig
 
 _PREFETCHED_BATCHES = 8
 
 
-def make_mixer(
-    split: Split, config: TrainConfig, on_file: Callable[[int, int], None] | None = None
-) -> Mixer:
-    """The mixer over a split; files are decoded now unless they were before."""
-    cache = config.cache or default_cache()
-
-    def store(files: list[Path]) -> AudioStore:
-        return open_store(files, cache, on_file)
-
-    rooms = store(split.rir) if split.rir else None
-    return Mixer(store(split.clean), store(split.noise), rooms, config.mixing, config.seed)
-
-
-def default_cache() -> Path:
-    """The user's cache folder for decoded audio."""
-    from platformdirs import user_cache_path
-
-    return user_cache_path("mbs") / "audio"
-
-
 class _Clips(Dataset[tuple[Tensor, Tensor]]):
-    def __init__(self, mixer: Mixer) -> None:
+    def __init__(self, mixer: Mixer | PairMixer) -> None:
         self.mixer = mixer
 
     def __getitem__(self, number: int) -> tuple[Tensor, Tensor]:
@@ -60,7 +38,7 @@ class _FromStep:
 
 
 def training_batches(
-    mixer: Mixer, config: TrainConfig, first_step: int
+    mixer: Mixer | PairMixer, config: TrainConfig, first_step: int
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Noisy and clean (B, S) of step `first_step`, of the next, and so on without end."""
     return iter(

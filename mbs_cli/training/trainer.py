@@ -11,7 +11,6 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from mbs_cli.data.layout import find_splits, read_sources
 from mbs_cli.device import resolve_device
 from mbs_cli.errors import CheckpointError, MbsError, UsageError
 from mbs_cli.models.checkpoint import file_sha256, load_checkpoint, save_checkpoint
@@ -19,7 +18,6 @@ from mbs_cli.models.checkpoint_info import CheckpointInfo
 from mbs_cli.models.registry import build_model
 from mbs_cli.training.config import TrainConfig
 from mbs_cli.training.events import (
-    DataReport,
     Decoding,
     Event,
     Finished,
@@ -28,11 +26,12 @@ from mbs_cli.training.events import (
     Started,
     Validated,
 )
-from mbs_cli.training.loader import make_mixer, training_batches
+from mbs_cli.training.loader import training_batches
 from mbs_cli.training.metrics_file import MetricsFile
 from mbs_cli.training.run_state import Progress, load_run, recipe_of, save_run
 from mbs_cli.training.step import Learner, StepResult
-from mbs_cli.training.validation import score_model, score_noisy, selection_score, validation_items
+from mbs_cli.training.training_data import open_training_data
+from mbs_cli.training.validation import score_model, score_noisy, selection_score
 
 REPORT_SECONDS = 20.0
 _SKIPPED_IN_A_ROW = 20  # non-finite steps that end the run
@@ -77,30 +76,15 @@ class _Run:
         self.averaged_model = build_model(config.network).to(self.device).eval()
         self.progress = load_run(config, self.learner) if resume else Progress()
         self.metrics = MetricsFile(config.metrics_file, self.progress.step)
-        self.noisy_scores = score_noisy(self.items)
+        self.noisy_scores = score_noisy(self.data.validation)
         self.skipped_in_a_row = 0
 
     def _open_data(self) -> None:
-        training, validation = find_splits(self.config.data)
-        self.sources = read_sources(self.config.data)
-
         def on_file(done: int, total: int) -> None:
             self.tell(Decoding(done, total))
 
-        self.mixer = make_mixer(training, self.config, on_file)
-        held_out = make_mixer(validation, self.config, on_file)
-        self.items = validation_items(held_out, self.config.validation_items)
-        speech, noise = self.mixer.speech, self.mixer.noise
-        self.data_report = DataReport(
-            speech_hours=speech.store.hours,
-            noise_hours=noise.store.hours,
-            speakers=len(speech.groups),
-            noise_classes=len(noise.groups),
-            rooms=len(self.mixer.rooms.files) if self.mixer.rooms else 0,
-            validation_items=len(self.items),
-            unreadable=speech.store.skipped | noise.store.skipped,
-        )
-        self.tell(self.data_report)
+        self.data = open_training_data(self.config, on_file)
+        self.tell(self.data.report)
 
     def _start_from(self, path: Path) -> None:
         """Take the weights of a checkpoint; raises CheckpointError if it is of another model."""
@@ -116,7 +100,7 @@ class _Run:
         """Step until the end or until asked to stop; validate and save on the way."""
         parameters = sum(parameter.numel() for parameter in self.learner.model.parameters())
         self.tell(Started(self.config.model, parameters, str(self.device), self.progress.step))
-        batches = training_batches(self.mixer, self.config, self.progress.step)
+        batches = training_batches(self.data.train, self.config, self.progress.step)
         window = _Window(self.progress)
         saved_at = validated_at = self.progress.seconds
         while self._share_done() < 1.0 and not should_stop():
@@ -192,7 +176,7 @@ class _Run:
 
     def _validate(self) -> None:
         self.learner.average.copy_to(self.averaged_model)
-        scores = score_model(self.averaged_model, self.items, self.device)
+        scores = score_model(self.averaged_model, self.data.validation, self.device)
         score = selection_score(scores) if len(scores) == 3 else None
         best = self.progress.best_score
         is_best = score is not None and (best is None or score > best)
@@ -216,8 +200,8 @@ class _Run:
             "hours": round(self.progress.seconds / 3600, 3),
             "processor_hours": round(self.progress.processor_seconds / 3600, 3),
             "clips": self.progress.step * self.config.batch_size,
-            "speech_hours": round(self.data_report.speech_hours, 2),
-            "noise_hours": round(self.data_report.noise_hours, 2),
+            "speech_hours": round(self.data.report.training.speech_hours, 2),
+            "noise_hours": round(self.data.report.training.noise_hours, 2),
             "device": str(self.device),
             "torch": torch.__version__,
             "init_sha256": file_sha256(self.config.init) if self.config.init else None,
@@ -225,7 +209,7 @@ class _Run:
             "validation": scores,
         }
         preset = "custom" if self.config.switches else self.config.model
-        info = CheckpointInfo(preset, facts, self.sources)
+        info = CheckpointInfo(preset, facts, self.data.sources)
         save_checkpoint(path, self.averaged_model, info)
 
 

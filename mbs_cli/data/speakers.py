@@ -1,0 +1,100 @@
+"""Who speaks in which file, and whose voices are held out for validation."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+from typing import TypeVar
+
+from mbs_cli.data.split import Pair, Recording, Split
+from mbs_cli.errors import DataError
+
+# VCTK and VoiceBank call their files p226_001.wav: speaker, sentence.
+_SPEAKER_IN_NAME = re.compile(r"([ps]\d{1,4})_\d+", re.IGNORECASE)
+
+# The speakers of VoiceBank+DEMAND that published work validates on.
+_VOICEBANK_VALIDATION = frozenset({"p286", "p287"})
+
+_VALIDATION_SHARE = 20  # where no split is given, one speaker in that many validates
+_NAMES_SHOWN = 4
+
+
+def groups_of(names: Sequence[str]) -> list[str]:
+    """The speaker of every file, by relative path: its folder, or a VoiceBank-like name.
+
+    Names count where all files lie in one folder and every name begins with a speaker.
+    """
+    folders = [str(PurePosixPath(name).parent) for name in names]
+    if len(set(folders)) > 1:
+        return folders
+    matches = [_SPEAKER_IN_NAME.match(PurePosixPath(name).name) for name in names]
+    speakers = [match[1].lower() for match in matches if match]
+    return speakers if len(speakers) == len(names) else folders
+
+
+def hold_out(whole: Split) -> tuple[Split, Split, str]:
+    """A training and a validation split, and how they came about.
+
+    Of pairs, p286 and p287 validate if they are there; else one speaker in 20, and of few at
+    least every fourth or two. Of clean and noise, every 20th speaker and every 20th kind of noise.
+    Files of a single group are told apart one by one. Raises DataError if nothing would be left.
+    """
+    if whole.pairs:
+        stride = min(_VALIDATION_SHARE, max(4, _count_keys(whole.pairs) // 2))
+        train, valid = _divide(whole.pairs, "pairs", stride)
+        return Split(train), Split(valid), _describe(whole.pairs, valid)
+    clean = _divide(whole.clean, "files of speech", _VALIDATION_SHARE)
+    noise = _divide(whole.noise, "files of noise", _VALIDATION_SHARE)
+    how = _describe(whole.clean, clean[1])
+    return (
+        replace(whole, clean=clean[0], noise=noise[0]),
+        replace(whole, clean=clean[1], noise=noise[1]),
+        how,
+    )
+
+
+_Item = TypeVar("_Item", Recording, Pair)
+
+
+def _file_of(item: Recording | Pair) -> Path:
+    return item.clean if isinstance(item, Pair) else item.file
+
+
+def _keys(items: Sequence[_Item]) -> list[str]:
+    """What is held out together: the group, or the file where all are of one group."""
+    groups = [item.group for item in items]
+    return groups if len(set(groups)) > 1 else [str(_file_of(item)) for item in items]
+
+
+def _count_keys(items: Sequence[_Item]) -> int:
+    return len(set(_keys(items)))
+
+
+def _divide(items: list[_Item], what: str, stride: int) -> tuple[list[_Item], list[_Item]]:
+    keys = _keys(items)
+    unique = sorted(set(keys), key=lambda key: PurePosixPath(key).parts)
+    is_voicebank = set(unique) > _VOICEBANK_VALIDATION
+    held = _VOICEBANK_VALIDATION if is_voicebank else frozenset(unique[::stride])
+    if len(unique) < 2:
+        raise DataError(
+            f"{len(unique)} usable {what}: one part has to train and another to validate",
+            "add more recordings, or give train/ and valid/",
+        )
+    train = [item for item, key in zip(items, keys, strict=True) if key not in held]
+    valid = [item for item, key in zip(items, keys, strict=True) if key in held]
+    return train, valid
+
+
+def _describe(whole: Sequence[Recording | Pair], valid: Sequence[Recording | Pair]) -> str:
+    if len({item.group for item in whole}) == 1:
+        names = [_file_of(item).stem for item in valid]
+        return f"held out by file, as no speakers are told apart: {_first_names(names)}"
+    return f"held out by speaker: {_first_names([item.group for item in valid])}"
+
+
+def _first_names(names: Sequence[str]) -> str:
+    unique = list(dict.fromkeys(names))
+    more = f" and {len(unique) - _NAMES_SHOWN} more" if len(unique) > _NAMES_SHOWN else ""
+    return ", ".join(unique[:_NAMES_SHOWN]) + more

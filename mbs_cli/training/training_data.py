@@ -1,0 +1,124 @@
+"""From a data folder to training clips, validation utterances and a report on what was found."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from mbs_cli.audio.parameters import SAMPLE_RATE_HZ
+from mbs_cli.data.cache import AudioStore, open_store
+from mbs_cli.data.inspection import describe_split, usable_split
+from mbs_cli.data.layout import recognise
+from mbs_cli.data.mixing import Mixer, sampler_of
+from mbs_cli.data.pairs import PairMixer, PairStore
+from mbs_cli.data.report import USED, DataReport, Findings
+from mbs_cli.data.sources import read_sources
+from mbs_cli.data.speakers import hold_out
+from mbs_cli.data.split import Layout, Split
+from mbs_cli.errors import DataError
+from mbs_cli.scoring.lag import measure_lag
+from mbs_cli.training.config import TrainConfig
+from mbs_cli.training.validation_items import Item, validation_items
+
+_PAIRS_LOOKED_AT = 50  # for their alignment
+_LOOKED_AT_SECONDS = 4
+_MOST_LAG_SAMPLES = 16  # 1 ms: beyond it "noisy minus clean" is no longer the noise
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """All that training needs of the data."""
+
+    train: Mixer | PairMixer  # clip(number) is a function of the seed and the number alone
+    validation: list[Item]
+    report: DataReport
+    sources: list[dict[str, str]]
+
+
+def open_training_data(
+    config: TrainConfig, on_file: Callable[[int, int], None] = lambda *_: None
+) -> TrainingData:
+    """Recognise the data, decode what is not in the cache, inspect, split and report.
+
+    `on_file(done, total)` is told of every file decoded. Raises DataError, before anything is
+    decoded where that is possible, if there is nothing to train on or nothing to validate on.
+    """
+    sources = read_sources(config.data)
+    layout = recognise(config.data)
+    if layout.valid is None:
+        hold_out(layout.train)  # too few files to be split are known before they are decoded
+    store = open_store(layout.files, config.cache or default_cache(), on_file)
+    train, valid, choice = _usable(config.data, layout, store)
+    mixer = _mixer(train, store, config)
+    items = validation_items(valid, store, config.validation_items)
+    report = DataReport(
+        layout=layout.description,
+        training=describe_split(train, store),
+        validation=describe_split(valid, store),
+        validation_choice=choice,
+        validation_items=len(items),
+        notes=layout.notes + _notes(train, valid, store, layout.findings),
+        findings=layout.findings.all(),
+    )
+    return TrainingData(mixer, items, report, sources)
+
+
+def default_cache() -> Path:
+    """The user's cache folder for decoded audio."""
+    from platformdirs import user_cache_path
+
+    return user_cache_path("mbs") / "audio"
+
+
+def _usable(data: Path, layout: Layout, store: AudioStore) -> tuple[Split, Split, str]:
+    """The splits without what cannot be used, and where the validation split comes from."""
+    train = usable_split(layout.train, store, layout.findings)
+    _check_not_empty(data, "training", train, layout)
+    if layout.valid is None:
+        return hold_out(train)
+    valid = usable_split(layout.valid, store, layout.findings)
+    _check_not_empty(data, "validation", valid, layout)
+    return train, valid, layout.valid_choice
+
+
+def _check_not_empty(data: Path, name: str, split: Split, layout: Layout) -> None:
+    if split.pairs or (split.clean and split.noise):
+        return
+    what = "speech" if split.noise else "noise" if split.clean else "file"
+    finding = layout.findings.all()[0]
+    file, detail = next(iter(finding.files.items()))
+    raise DataError(
+        f"{data}: no usable {what} is left for {name}; for example {file}: {finding.what}"
+        + (f" ({detail})" if detail else ""),
+        "mend or replace these files",
+    )
+
+
+def _mixer(split: Split, store: AudioStore, config: TrainConfig) -> Mixer | PairMixer:
+    if split.pairs:
+        groups = [pair.group for pair in split.pairs]
+        return PairMixer(PairStore(store, split.pairs), groups, config.mixing, config.seed)
+    rooms = store.only(recording.file for recording in split.rir) if split.rir else None
+    speech, noise = sampler_of(split.clean, store), sampler_of(split.noise, store)
+    return Mixer(speech, noise, rooms, config.mixing, config.seed)
+
+
+def _notes(train: Split, valid: Split, store: AudioStore, findings: Findings) -> list[str]:
+    notes = []
+    shared = sorted(set(train.speakers) & set(valid.speakers))
+    if shared:
+        notes.append(f"{len(shared)} speakers both train and validate, e.g. {shared[0]}")
+    looked_at = train.pairs[:: max(1, len(train.pairs) // _PAIRS_LOOKED_AT)][:_PAIRS_LOOKED_AT]
+    pairs = PairStore(store, looked_at)
+    late = 0
+    for number, pair in enumerate(looked_at):
+        noisy, clean = pairs.read(number, 0, _LOOKED_AT_SECONDS * SAMPLE_RATE_HZ)
+        lag = measure_lag(clean, noisy)
+        if lag is not None and abs(lag) > _MOST_LAG_SAMPLES:
+            late += 1
+            detail = f"noisy is {1000 * lag / SAMPLE_RATE_HZ:.1f} ms late"
+            findings.add("sides of a pair are not aligned", USED, pair.noisy, detail)
+    if late:
+        notes.append(f"{late} of {len(looked_at)} pairs looked at are not aligned")
+    return notes
