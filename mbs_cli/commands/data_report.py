@@ -27,7 +27,7 @@ def data_lines(report: DataReport) -> list[str]:
 
 def data_table(report: DataReport) -> Group:
     """The report for a terminal."""
-    splits = Table("", "training", "validation", title=report.layout, title_justify="left")
+    splits = Table("", "training", "validation", title=Text(report.layout), title_justify="left")
     sides = _rows(report.training), _rows(report.validation)
     for name, training in sides[0].items():
         if training or sides[1][name]:
@@ -71,11 +71,10 @@ def _describe(split: SplitReport) -> str:
         pairs = f"{_count(split.pairs, 'pair')}, {_duration(split.speech_hours)}"
         return f"{pairs}{speakers}, {_rates(split)}"
     rooms = f", {_count(split.rooms, 'room response')}" if split.rooms else ""
-    return (
-        f"{_count(split.speech_files, 'file')} of speech, {_duration(split.speech_hours)}{speakers}, "
-        f"{_count(split.noise_files, 'file')} of noise, {_duration(split.noise_hours)} "
-        f"({_count(split.noise_kinds, 'folder')}){rooms}, {_rates(split)}"
-    )
+    speech = f"{_count(split.speech_files, 'file')} of speech, {_duration(split.speech_hours)}"
+    noise = f"{_count(split.noise_files, 'file')} of noise, {_duration(split.noise_hours)}"
+    kinds = _count(split.noise_kinds, "folder")
+    return f"{speech}{speakers}, {noise} ({kinds}){rooms}, {_rates(split)}"
 
 
 def _rates(split: SplitReport) -> str:

@@ -194,10 +194,11 @@ def _decode(shards: Sequence[_Shard], on_file: OnFile) -> None:
 
     def counted(results: Iterable[Decoded | Rejection]) -> Iterator[Decoded | Rejection]:
         for done, result in enumerate(results, 1):
-            yield result
             on_file(done, total)
+            yield result
 
     threads = os.cpu_count() or 1
+    _mapped.cache_clear()  # a shard that was mapped before may be written anew
     with ThreadPoolExecutor(threads) as pool:
         results = counted(_decode_ahead(pool, files, 2 * threads))
         for shard in shards:

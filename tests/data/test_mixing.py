@@ -12,7 +12,7 @@ import soundfile
 from mbs_cli.data.augmentation import in_room
 from mbs_cli.data.cache import AudioStore, open_store
 from mbs_cli.data.config import MixingConfig
-from mbs_cli.data.mixing import Mixer, active_rms, scale_to_snr
+from mbs_cli.data.mixing import GroupSampler, Mixer, active_rms, scale_to_snr
 
 CLEAN = sorted((Path(__file__).resolve().parents[2] / "examples" / "clean").glob("*.flac"))
 PLAIN = MixingConfig(
@@ -31,14 +31,21 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> AudioStore:
     return open_store(CLEAN, tmp_path_factory.mktemp("cache"))
 
 
+def mixer_of(
+    store: AudioStore, config: MixingConfig, seed: int, rooms: AudioStore | None = None
+) -> Mixer:
+    sampler = GroupSampler(store, [""] * len(store))
+    return Mixer(sampler, sampler, rooms, config, seed)
+
+
 def speech() -> np.ndarray:
     samples, _ = soundfile.read(CLEAN[0], dtype="float32")
     return samples
 
 
 def test_a_clip_is_a_function_of_seed_and_number_alone(store: AudioStore) -> None:
-    mixer, again = (Mixer(store, store, None, MixingConfig(), seed=3) for _ in range(2))
-    other_seed = Mixer(store, store, None, MixingConfig(), seed=4)
+    mixer, again = (mixer_of(store, MixingConfig(), 3) for _ in range(2))
+    other_seed = mixer_of(store, MixingConfig(), 4)
     again.clip(5)
     for a, b in zip(mixer.clip(7), again.clip(7), strict=True):
         np.testing.assert_array_equal(a, b)
@@ -47,7 +54,7 @@ def test_a_clip_is_a_function_of_seed_and_number_alone(store: AudioStore) -> Non
 
 
 def test_every_clip_has_the_length_asked_for_and_is_finite_and_in_range(store: AudioStore) -> None:
-    mixer = Mixer(store, store, store, replace(MixingConfig(), segment_seconds=1.3), seed=0)
+    mixer = mixer_of(store, replace(MixingConfig(), segment_seconds=1.3), 0, store)
     for number in range(60):
         for samples in mixer.clip(number):
             assert samples.shape == (20800,)
@@ -59,7 +66,7 @@ def test_every_clip_has_the_length_asked_for_and_is_finite_and_in_range(store: A
 @pytest.mark.parametrize("snr_db", [-5.0, 0.0, 17.5])
 def test_the_mixture_has_the_ratio_asked_for(store: AudioStore, snr_db: float) -> None:
     config = replace(PLAIN, snr_db=(snr_db, snr_db), level_dbfs=(-40.0, -40.0))
-    noisy, clean = Mixer(store, store, None, config, seed=1).clip(0)
+    noisy, clean = mixer_of(store, config, 1).clip(0)
     noise_rms = np.sqrt(np.mean(np.square(noisy - clean)))
     assert 20 * np.log10(active_rms(clean) / noise_rms) == pytest.approx(snr_db, abs=0.05)
     assert 20 * np.log10(active_rms(clean)) == pytest.approx(-40.0, abs=0.05)
@@ -68,10 +75,10 @@ def test_the_mixture_has_the_ratio_asked_for(store: AudioStore, snr_db: float) -
 def test_noise_alone_has_a_silent_target_and_speech_alone_is_left_as_it_is(
     store: AudioStore,
 ) -> None:
-    noisy, target = Mixer(store, store, None, replace(PLAIN, noise_alone=1.0), 0).clip(0)
+    noisy, target = mixer_of(store, replace(PLAIN, noise_alone=1.0), 0).clip(0)
     assert not target.any()
     assert noisy.any()
-    noisy, target = Mixer(store, store, None, replace(PLAIN, speech_alone=1.0), 0).clip(0)
+    noisy, target = mixer_of(store, replace(PLAIN, speech_alone=1.0), 0).clip(0)
     np.testing.assert_array_equal(noisy, target)
     assert target.any()
 
