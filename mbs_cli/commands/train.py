@@ -31,8 +31,9 @@ def train(
         Path,
         typer.Argument(
             metavar="DATA",
-            help="Folder with clean/ and noise/ (and rir/), or with train/ and valid/ that hold "
-            "them.",
+            help="Folder with clean/ and noisy/ (pairs), or clean/ and noise/ (and rir/) to be "
+            "mixed; or with train/ and valid/ that hold them; or with the folders of "
+            "VoiceBank+DEMAND; or a manifest CSV.",
             show_default=False,
         ),
     ],
@@ -116,7 +117,7 @@ def train(
         float, typer.Option(help="Minutes between two validations.")
     ] = _DEFAULTS.validate_minutes,
     validation_items: Annotated[
-        int, typer.Option(help="Held-out mixtures scored each time.")
+        int, typer.Option(help="Held-out utterances scored each time.")
     ] = _DEFAULTS.validation_items,
     cache: Annotated[
         Path | None,
@@ -125,7 +126,8 @@ def train(
 ) -> None:
     """Train a model on your own speech and noise.
 
-    Noisy clips are mixed anew for every step. Held-out voices and noises are scored on the way
+    What DATA holds is recognised, checked file by file and reported before the first step. Noisy
+    clips are mixed anew for every step. Held-out voices and noises are scored on the way
     (PESQ, STOI, SI-SDR over whole utterances); OUT/best.safetensors is the best model so far,
     ready for `mbs enhance --model`. Stopped with Ctrl-C or killed, the run goes on with --resume.
     """

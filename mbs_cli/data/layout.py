@@ -2,7 +2,7 @@
 
 Known are pairs (`clean/` and `noisy/`), material to be mixed (`clean/`, `noise/`, perhaps `rir/`),
 either of them inside `train/` and `valid/`, the folders of VoiceBank+DEMAND as they are
-distributed, and a manifest. Test folders are never trained on.
+distributed, and a manifest, which comes before the folders. Test folders are never trained on.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from mbs_cli.data.folders import EXPECTED, contents_of, has_known_folders, read_folders
-from mbs_cli.data.manifest import read_manifest
+from mbs_cli.data.manifest import is_manifest, read_manifest
 from mbs_cli.data.split import Layout
 from mbs_cli.data.voicebank import read_voicebank, voicebank_sets
 from mbs_cli.errors import DataError
@@ -33,13 +33,17 @@ def recognise(data: Path) -> Layout:
 def _recognise(data: Path) -> Layout:
     if not data.exists():
         raise DataError(f"{data}: no such folder", f"check the path; {EXPECTED}")
-    if not data.is_dir():
-        return read_manifest(data)
+    manifest = data / _MANIFEST if data.is_dir() else data
+    if not data.is_dir() or is_manifest(manifest):
+        return read_manifest(manifest)
     sets = voicebank_sets(data)
     if sets:
         return read_voicebank(data, sets)
     if has_known_folders(data):
-        return read_folders(data)
-    if (data / _MANIFEST).is_file():
-        return read_manifest(data / _MANIFEST)
+        layout = read_folders(data)
+        if manifest.is_file():
+            layout.notes.append(f"{_MANIFEST} is not used: its columns are not those of a manifest")
+        return layout
+    if manifest.is_file():
+        return read_manifest(manifest)
     raise DataError(f"{data}: no training data recognised; {contents_of(data)}", EXPECTED)

@@ -13,6 +13,7 @@ Paths are relative to the folder of the CSV file, or absolute.
 from __future__ import annotations
 
 import csv
+from collections.abc import Sequence
 from pathlib import Path
 
 from mbs_cli.data.report import LEFT_OUT, Findings
@@ -70,17 +71,35 @@ def read_manifest(path: Path) -> Layout:
     return layout
 
 
+def is_manifest(path: Path) -> bool:
+    """Whether the first line of a file names columns as a manifest has them."""
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            columns = _columns(next(csv.reader(file), []))
+    except (OSError, ValueError, csv.Error):
+        return False
+    return _make_sense(columns)
+
+
+def _columns(first_line: Sequence[str]) -> list[str]:
+    return [name.strip().lower() for name in first_line]
+
+
+def _make_sense(columns: list[str]) -> bool:
+    return "clean" in columns and ("noisy" in columns) != ("noise" in columns)
+
+
 def _read_rows(path: Path) -> tuple[list[Row], list[str]]:
     """The lines by column, and the columns that mean nothing here."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file, restkey="", restval="")
-            columns = [(name or "").strip().lower() for name in reader.fieldnames or ()]
+            columns = _columns(reader.fieldnames or ())
             reader.fieldnames = columns
             rows = [{key: str(value).strip() for key, value in row.items()} for row in reader]
     except (OSError, ValueError, csv.Error) as error:
         raise DataError(f"{path}: cannot be read as CSV: {error}", _HINT) from error
-    if "clean" not in columns or ("noisy" in columns) == ("noise" in columns):
+    if not _make_sense(columns):
         raise DataError(f"{path}: its columns are {', '.join(columns) or 'none'}", _HINT)
     if not rows:
         raise DataError(f"{path}: there is no line below the names of the columns", _HINT)

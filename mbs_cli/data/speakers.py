@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
-from mbs_cli.data.split import Pair, Recording, Split
+from mbs_cli.data.split import NO_GROUP, Pair, Recording, Split
 from mbs_cli.errors import DataError
 
 # VCTK and VoiceBank call their files p226_001.wav: speaker, sentence.
@@ -37,9 +37,9 @@ def groups_of(names: Sequence[str]) -> list[str]:
 def hold_out(whole: Split) -> tuple[Split, Split, str]:
     """A training and a validation split, and how they came about.
 
-    Of pairs, p286 and p287 validate if they are there; else one speaker in 20, and of few at
-    least every fourth or two. Of clean and noise, every 20th speaker and every 20th kind of noise.
-    Files of a single group are told apart one by one. Raises DataError if nothing would be left.
+    Of VoiceBank, p286 and p287 validate. Of other pairs every 20th speaker does, or two of fewer
+    than 40; of speech and noise every 20th speaker and every 20th kind of noise. Files of a single
+    group are held out one by one. Raises DataError if nothing would be left to train on.
     """
     if whole.pairs:
         stride = min(_VALIDATION_SHARE, max(4, _count_keys(whole.pairs) // 2))
@@ -88,9 +88,12 @@ def _divide(items: list[_Item], what: str, stride: int) -> tuple[list[_Item], li
 
 
 def _describe(whole: Sequence[Recording | Pair], valid: Sequence[Recording | Pair]) -> str:
-    if len({item.group for item in whole}) == 1:
-        names = [_file_of(item).stem for item in valid]
-        return f"held out by file, as no speakers are told apart: {_first_names(names)}"
+    speakers = {item.group for item in whole}
+    if len(speakers) == 1:
+        why = "speakers are not told apart" if NO_GROUP in speakers else "there is one speaker"
+        return (
+            f"held out by file, as {why}: {_first_names([_file_of(item).stem for item in valid])}"
+        )
     return f"held out by speaker: {_first_names([item.group for item in valid])}"
 
 

@@ -25,7 +25,7 @@ class LossConfig:
 class TrainConfig:
     """One training run; the defaults are the shipped recipe."""
 
-    data: Path  # holds clean/ and noise/, or train/ and valid/ with both
+    data: Path  # a folder that mbs_cli.data.layout recognises, or a manifest
     out: Path  # the run folder
     model: str = "mbs-net"  # a preset
     switches: tuple[str, ...] = ()  # what differs from the preset, as in "time_layer=lstm"
@@ -47,7 +47,7 @@ class TrainConfig:
     workers: int = 1  # processes that mix clips
     save_minutes: float = 5.0  # between two saves
     validate_minutes: float = 15.0  # between two validations
-    validation_items: int = 24  # mixtures scored each time
+    validation_items: int = 24  # utterances scored each time
     cache: Path | None = None  # decoded audio; None: the user's cache folder
     mixing: MixingConfig = field(default_factory=MixingConfig)
     pcs_targets: bool = False  # learn towards targets with perceptual contrast stretching

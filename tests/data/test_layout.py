@@ -108,7 +108,7 @@ def test_few_pairs_of_one_speaker_are_split_by_file(tmp_path: Path, pairs: int, 
         touch(tmp_path, *(f"{side}/{number:02d}.wav" for number in range(pairs)))
     train, valid, choice = hold_out(recognise(tmp_path).train)
     assert (len(train.pairs), len(valid.pairs)) == (pairs - held, held)
-    assert choice.startswith("held out by file, as no speakers are told apart: 00")
+    assert choice.startswith("held out by file, as speakers are not told apart: 00")
 
 
 def manifest(tmp_path: Path, text: str) -> Path:
@@ -140,6 +140,22 @@ def test_a_manifest_names_pairs_speakers_and_splits(tmp_path: Path) -> None:
         "1 lines are of the test split: never trained on",
         "columns of the manifest that are not used: remark",
     ]
+
+
+def test_a_manifest_comes_before_the_folders_that_its_files_lie_in(tmp_path: Path) -> None:
+    touch(tmp_path, "clean/a.wav", "noisy/a.wav", "clean/b.wav", "noisy/b.wav")
+    path = manifest(tmp_path, "clean,noisy,speaker\nclean/a.wav,noisy/b.wav,ann\n")
+    assert recognise(tmp_path).train.speakers == ["ann"]
+    path.write_text("path,seconds\nclean/a.wav,3\n")
+    layout = recognise(tmp_path)
+    assert names_of(layout) == ["a", "b"]
+    assert "manifest.csv is not used" in layout.notes[0]
+
+
+def test_one_speaker_alone_is_split_by_file(tmp_path: Path) -> None:
+    touch(tmp_path, *(f"{side}/ann/{take}.wav" for side in ("clean", "noisy") for take in "abcd"))
+    choice = hold_out(recognise(tmp_path).train)[2]
+    assert choice == "held out by file, as there is one speaker: a"
 
 
 def test_a_manifest_names_speech_noise_and_rooms(tmp_path: Path) -> None:

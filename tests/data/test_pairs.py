@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from dataclasses import replace
 from pathlib import Path
 
@@ -105,3 +106,11 @@ def test_bands_are_no_wider_than_asked_for() -> None:
         low_hz, high_hz = random_band_hz(0.2, rng)
         mels = [2595 * np.log10(1 + hz / 700) for hz in (low_hz, high_hz)]
         assert 0 <= mels[1] - mels[0] <= 0.2 * highest_mel + 1e-6
+
+
+def test_a_mixer_is_small_enough_to_be_sent_to_a_worker(store: AudioStore) -> None:
+    mixer = mixer_of(store, MixingConfig())
+    mixer.clip(0)
+    sent = pickle.dumps(mixer)
+    assert len(sent) < 20_000  # where the audio is, and not the audio
+    np.testing.assert_array_equal(pickle.loads(sent).clip(4)[0], mixer.clip(4)[0])
