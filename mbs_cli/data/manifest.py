@@ -63,9 +63,7 @@ def read_manifest(path: Path) -> Layout:
         layout.valid_choice = "as given in the manifest"
     _check_complete(path, layout)
     if by_split["test"]:
-        layout.notes.append(
-            f"{len(by_split['test'])} lines are of the test split: never trained on"
-        )
+        layout.notes.append(f"lines of the test split, never trained on: {len(by_split['test'])}")
     if ignored:
         layout.notes.append(f"columns of the manifest that are not used: {', '.join(ignored)}")
     return layout

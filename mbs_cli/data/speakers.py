@@ -91,13 +91,13 @@ def _describe(whole: Sequence[Recording | Pair], valid: Sequence[Recording | Pai
     speakers = {item.group for item in whole}
     if len(speakers) == 1:
         why = "speakers are not told apart" if NO_GROUP in speakers else "there is one speaker"
-        return (
-            f"held out by file, as {why}: {_first_names([_file_of(item).stem for item in valid])}"
-        )
-    return f"held out by speaker: {_first_names([item.group for item in valid])}"
+        names = first_names([_file_of(item).stem for item in valid])
+        return f"held out by file, as {why}: {names}"
+    return f"held out by speaker: {first_names([item.group for item in valid])}"
 
 
-def _first_names(names: Sequence[str]) -> str:
+def first_names(names: Sequence[str]) -> str:
+    """Every name once, but no more than a few of them, for a message."""
     unique = list(dict.fromkeys(names))
     more = f" and {len(unique) - _NAMES_SHOWN} more" if len(unique) > _NAMES_SHOWN else ""
     return ", ".join(unique[:_NAMES_SHOWN]) + more

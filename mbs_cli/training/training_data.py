@@ -14,8 +14,8 @@ from mbs_cli.data.mixing import Mixer, sampler_of
 from mbs_cli.data.pairs import PairMixer, PairStore
 from mbs_cli.data.report import USED, DataReport, Findings
 from mbs_cli.data.sources import read_sources
-from mbs_cli.data.speakers import hold_out
-from mbs_cli.data.split import Layout, Split
+from mbs_cli.data.speakers import first_names, hold_out
+from mbs_cli.data.split import Layout, Pair, Split
 from mbs_cli.errors import DataError
 from mbs_cli.scoring.lag import measure_lag
 from mbs_cli.training.config import TrainConfig
@@ -106,10 +106,18 @@ def _mixer(split: Split, store: AudioStore, config: TrainConfig) -> Mixer | Pair
 
 def _notes(train: Split, valid: Split, store: AudioStore, findings: Findings) -> list[str]:
     notes = []
-    shared = sorted(set(train.speakers) & set(valid.speakers))
+    shared = set(train.speakers) & set(valid.speakers)
     if shared:
-        notes.append(f"{len(shared)} speakers both train and validate, e.g. {shared[0]}")
+        notes.append(f"speakers that both train and validate: {first_names(sorted(shared))}")
     looked_at = train.pairs[:: max(1, len(train.pairs) // _PAIRS_LOOKED_AT)][:_PAIRS_LOOKED_AT]
+    late = _find_late(looked_at, store, findings)
+    if late:
+        notes.append(f"{late} of {len(looked_at)} pairs looked at are not aligned")
+    return notes
+
+
+def _find_late(looked_at: list[Pair], store: AudioStore, findings: Findings) -> int:
+    """How many of these pairs have a side that is late against the other."""
     pairs = PairStore(store, looked_at)
     late = 0
     for number, pair in enumerate(looked_at):
@@ -117,8 +125,7 @@ def _notes(train: Split, valid: Split, store: AudioStore, findings: Findings) ->
         lag = measure_lag(clean, noisy)
         if lag is not None and abs(lag) > _MOST_LAG_SAMPLES:
             late += 1
-            detail = f"noisy is {1000 * lag / SAMPLE_RATE_HZ:.1f} ms late"
+            way = "late" if lag > 0 else "early"
+            detail = f"noisy is {1000 * abs(lag) / SAMPLE_RATE_HZ:.1f} ms {way}"
             findings.add("sides of a pair are not aligned", USED, pair.noisy, detail)
-    if late:
-        notes.append(f"{late} of {len(looked_at)} pairs looked at are not aligned")
-    return notes
+    return late

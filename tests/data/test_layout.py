@@ -137,7 +137,7 @@ def test_a_manifest_names_pairs_speakers_and_splits(tmp_path: Path) -> None:
     assert layout.valid.speakers == ["cleo"]
     assert findings_of(layout) == {"no partner": ["v.wav"]}
     assert layout.notes == [
-        "1 lines are of the test split: never trained on",
+        "lines of the test split, never trained on: 1",
         "columns of the manifest that are not used: remark",
     ]
 

@@ -151,7 +151,7 @@ def test_speakers_on_both_sides_of_a_given_split_are_said(
             sides = (tmp_path / "data" / split / side for side in ("clean", "noisy"))
             copy_pair(take, *(side / f"p226_{take:03d}.wav" for side in sides))
     (note,) = open_data(tmp_path / "data", tmp_path / "cache").report.notes
-    assert note == "1 speakers both train and validate, e.g. p226"
+    assert note == "speakers that both train and validate: p226"
 
 
 def test_one_pair_alone_is_refused_before_it_is_decoded(
