@@ -62,11 +62,12 @@ class FfmpegEncoder:
 
 def _arguments(partial: Path, info: AudioFileInfo) -> list[str]:
     arguments = ["-nostdin", "-v", "error", "-xerror", "-y"]
-    if info.media is not None and info.keeps_video:
-        arguments += ["-itsoffset", f"{info.media.offset_seconds:.6f}"]
+    offset_seconds = info.media.offset_seconds if info.media and info.keeps_video else 0.0
+    if offset_seconds:
+        arguments += ["-itsoffset", f"{offset_seconds:.6f}"]
     arguments += ["-f", "f32le", "-ar", str(info.sample_rate_hz), "-ac", str(info.channels)]
     arguments += ["-i", "pipe:0", *_stream_options(info)]
-    delay = delay_samples(info.container, info.subtype)
+    delay = delay_samples(info.container, info.subtype, is_late=offset_seconds > 0)
     if info.frames > delay > 0:
         arguments += ["-af", f"atrim=start_sample={delay}"]
     return [*arguments, "-f", info.container, file_address(partial)]

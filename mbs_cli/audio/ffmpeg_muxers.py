@@ -41,9 +41,13 @@ def muxer_of(demuxer: str, suffix: str) -> str:
     return family.get(suffix.lower(), family.get("", demuxer))
 
 
-def delay_samples(muxer: str, codec: str) -> int:
-    """By how many samples a sound would come back late."""
-    return 0 if muxer in _STORES_DELAY else _DELAYS.get(codec, 0)
+def delay_samples(muxer: str, codec: str, *, is_late: bool) -> int:
+    """By how many samples a sound would come back late.
+
+    What stores the delay stores a negative start, which a sound that begins after its picture
+    (`is_late`) does not have.
+    """
+    return 0 if muxer in _STORES_DELAY and not is_late else _DELAYS.get(codec, 0)
 
 
 def encoder_options(codec: str, bits: int, bit_rate: int, stream: int) -> list[str]:
