@@ -87,11 +87,14 @@ def _describe(
         counted, counted_bits = _count(path, media.sound)
         seconds = counted if is_estimated or not seconds else seconds
         bit_rate = bit_rate or round(counted_bits / counted)
+    channels = int(sound["channels"])
+    if channels < 1 or seconds < 0:
+        raise ValueError
     return Probe(
         demuxer=container["format_name"],
         codec=sound["codec_name"],
         sample_rate_hz=rate_hz,
-        channels=int(sound["channels"]),
+        channels=channels,
         frames=round(seconds * rate_hz),
         has_exact_length="duration_ts" in sound and sound["time_base"] == f"1/{rate_hz}",
         bits=int(sound.get("bits_per_raw_sample", 0)),

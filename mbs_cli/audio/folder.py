@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import unicodedata
-from collections.abc import Iterator, Set
+from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
 from pathlib import Path, PurePosixPath
 
 from mbs_cli.audio.suffixes import AUDIO_SUFFIXES
 
 
-def audio_files(folder: Path, suffixes: Set[str] = AUDIO_SUFFIXES) -> Iterator[Path]:
+def audio_files(folder: Path, suffixes: AbstractSet[str] = AUDIO_SUFFIXES) -> Iterator[Path]:
     """The audio files in `folder` and all below it, in no order; hidden ones are passed over."""
     for parent, _, names in os.walk(folder):
         for name in names:
