@@ -1,0 +1,142 @@
+"""The learning curves of a run as one picture: validation first, then loss and its parts."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mbs_cli.atomic_file import atomic_file
+from mbs_cli.scoring.metrics import METRICS
+from mbs_cli.training.records.metrics_file import LOSS_PART, NOISY, VALIDATION
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+_COLUMNS = 3
+_PANEL_INCHES = (4.0, 2.6)
+_DOTS_PER_INCH = 110
+_SMOOTHING = 0.9  # share of the past in the bold line of a noisy curve
+_INK, _LINE, _NOISY, _BEST = "#333333", "#1f5fa8", "#8a8a8a", "#c2410c"
+
+Series = Sequence[tuple[int, float]]  # step and value
+
+
+@dataclass(frozen=True)
+class _Panel:
+    """One figure over steps; with a baseline it is a validation score, else a training mean."""
+
+    title: str
+    series: Series
+    baseline: float | None = None
+    higher_is_better: bool = True
+    is_score: bool = False
+
+
+def draw_curves(series: dict[str, list[tuple[int, float]]], path: Path, title: str) -> None:
+    """Write the picture (PNG), complete or not at all; `series` is what `read_series` gives.
+
+    Raises OSError.
+    """
+    from matplotlib.figure import Figure  # draws without any display
+
+    panels = _panels(series)
+    rows = max(1, math.ceil(len(panels) / _COLUMNS))
+    width, height = _PANEL_INCHES
+    figure = Figure((width * _COLUMNS, height * rows + 0.5), layout="constrained")
+    figure.suptitle(title, color=_INK, fontsize=12, fontweight="bold")
+    grid = figure.subplots(rows, _COLUMNS, squeeze=False)
+    last_step = max((step for panel in panels for step, _ in panel.series), default=1)
+    for axes, panel in zip(grid.flat, panels, strict=False):
+        _draw(axes, panel, last_step)
+    for axes in grid.flat[len(panels) :]:
+        axes.set_visible(False)
+    with atomic_file(path) as partial:
+        figure.savefig(partial, format="png", dpi=_DOTS_PER_INCH)
+
+
+def _panels(series: dict[str, list[tuple[int, float]]]) -> list[_Panel]:
+    finite = {
+        name: [(step, value) for step, value in points if math.isfinite(value)]
+        for name, points in series.items()
+    }
+    panels = [
+        _score_panel(name.removeprefix(VALIDATION), finite)
+        for name in finite
+        if name.startswith(VALIDATION)
+    ]
+    parts = [name for name in finite if name.startswith(LOSS_PART)]
+    for name in ("loss", *parts, "gradient_norm", "learning_rate"):
+        label = name.removeprefix(LOSS_PART).replace("_", " ")
+        panels.append(_Panel(f"loss: {label}" if name in parts else label, finite.get(name, [])))
+    return [panel for panel in panels if panel.series]
+
+
+def _score_panel(metric: str, series: dict[str, list[tuple[int, float]]]) -> _Panel:
+    known = METRICS.get(metric)
+    baseline = series.get(NOISY + metric)
+    return _Panel(
+        f"validation: {known.heading if known else metric}",
+        series[VALIDATION + metric],
+        baseline[-1][1] if baseline else None,
+        known.higher_is_better if known else True,
+        is_score=True,
+    )
+
+
+def _draw(axes: Axes, panel: _Panel, last_step: int) -> None:
+    _style(axes, panel.title, last_step)
+    if panel.is_score:
+        _draw_score(axes, panel)
+    else:
+        _draw_mean(axes, panel.series)
+
+
+def _style(axes: Axes, title: str, last_step: int) -> None:
+    from matplotlib.ticker import EngFormatter, MaxNLocator
+
+    axes.set_title(title, color=_INK, fontsize=10, loc="left")
+    axes.set_xlim(0, max(last_step, 1) * 1.02)
+    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+    axes.xaxis.set_major_formatter(EngFormatter(sep=""))
+    axes.grid(color="#e5e5e5", linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.tick_params(labelsize=8, colors=_INK, length=0)
+    for side in ("top", "right", "left", "bottom"):
+        axes.spines[side].set_visible(False)
+
+
+def _draw_score(axes: Axes, panel: _Panel) -> None:
+    steps, values = zip(*panel.series, strict=True)
+    axes.plot(steps, values, color=_LINE, linewidth=1.6, marker="o", markersize=3)
+    pick = max if panel.higher_is_better else min
+    step, best = pick(panel.series, key=lambda point: point[1])
+    axes.plot([step], [best], "o", color=_BEST, markersize=6, label=f"best {best:.3g}")
+    if panel.baseline is not None:
+        label = f"noisy {panel.baseline:.3g}"
+        axes.axhline(panel.baseline, color=_NOISY, linewidth=1.2, linestyle="--", label=label)
+    _legend(axes)
+
+
+def _draw_mean(axes: Axes, series: Series) -> None:
+    steps, values = zip(*series, strict=True)
+    axes.plot(steps, values, color=_LINE, linewidth=0.8, alpha=0.35)
+    smooth = _smoothed(values)
+    axes.plot(steps, smooth, color=_LINE, linewidth=1.6, label=f"now {smooth[-1]:.3g}")
+    _legend(axes)
+
+
+def _legend(axes: Axes) -> None:
+    axes.legend(fontsize=8, frameon=False, labelcolor=_INK, loc="best", handlelength=1.2)
+
+
+def _smoothed(values: Sequence[Any]) -> list[float]:
+    """The exponential moving average, unbiased at its start."""
+    smooth, total, weight = [], 0.0, 0.0
+    for value in values:
+        total = _SMOOTHING * total + (1 - _SMOOTHING) * value
+        weight = _SMOOTHING * weight + (1 - _SMOOTHING)
+        smooth.append(total / weight)
+    return smooth
