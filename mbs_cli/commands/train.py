@@ -193,7 +193,7 @@ def _run(config: TrainConfig, resume: bool, json_log: Path | None) -> None:
     is_stdout_taken = fills_standard_output(json_log)
     with (
         open_display(is_live=not (is_stdout_taken and sys.stdout.isatty())) as show,
-        log_beside(show, json_log, resume) as on_event,
+        log_beside(show, json_log) as on_event,
     ):
         finished = train_model(config, resume, on_event, lambda: stop_requested)
     if not is_stdout_taken:

@@ -20,7 +20,7 @@ def fills_standard_output(target: Path | None) -> bool:
 
 
 @contextmanager
-def log_beside(show: OnEvent, target: Path | None, resumes: bool) -> Iterator[OnEvent]:
+def log_beside(show: OnEvent, target: Path | None) -> Iterator[OnEvent]:
     """A listener that shows events and logs them; without a target it only shows them.
 
     A log that can no longer be written, as when its reader has gone, is given up with a remark.
@@ -29,7 +29,7 @@ def log_beside(show: OnEvent, target: Path | None, resumes: bool) -> Iterator[On
     if target is None:
         yield show
         return
-    with closing(_open(target, resumes)) as log:
+    with closing(_open(target)) as log:
         is_open = True
 
         def on_event(event: Event) -> None:
@@ -46,12 +46,12 @@ def log_beside(show: OnEvent, target: Path | None, resumes: bool) -> Iterator[On
         yield on_event
 
 
-def _open(target: Path, resumes: bool) -> JsonLog:
+def _open(target: Path) -> JsonLog:
     try:
         if target == _STDOUT:
             return JsonLog(sys.stdout.fileno())
         target.parent.mkdir(parents=True, exist_ok=True)
-        return JsonLog(target, resumes)
+        return JsonLog(target)
     except OSError as error:
         raise UsageError(
             f"--json-log {target}: cannot be written ({error.strerror})", "choose another place"

@@ -96,9 +96,8 @@ class LiveView:
         return f"{duration(report.seconds_left - passed)} left", share
 
     def _footer(self) -> str:
-        if self._saved is None:
-            return "nothing saved yet"
-        return f"saved at step {self._saved.step:,}; Ctrl-C saves and stops"
+        saved = f"saved at step {self._saved.step:,}" if self._saved else "nothing saved yet"
+        return saved if self._ending else f"{saved}; Ctrl-C saves and stops"
 
 
 def _loss(report: Report) -> RenderableType:

@@ -64,11 +64,14 @@ def _describe_report(event: Report) -> str:
 
 
 def _describe_validation(event: Validated) -> str:
-    scores = ", ".join(
-        f"{METRICS[name].title} {value:.3f} (noisy {event.noisy_scores[name]:.3f})"
-        for name, value in event.scores.items()
-    )
-    return f"step {event.step}: validation: {scores}{', best' if event.is_best else ''}"
+    scores: list[str] = []
+    for name, value in event.scores.items():
+        metric = METRICS[name]
+        noisy = metric.show(event.noisy_scores.get(name))
+        label = "noisy " if not scores else ""  # once is enough to tell what the brackets hold
+        scores.append(f"{metric.title} {metric.show(value)} ({label}{noisy})")
+    shown = ", ".join(scores) or "no scores"
+    return f"step {event.step}: {shown}{', best' if event.is_best else ''}"
 
 
 def _describe_data(event: DataReport) -> str:

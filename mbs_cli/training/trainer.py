@@ -31,7 +31,7 @@ from mbs_cli.training.events import (
 )
 from mbs_cli.training.loader import make_mixer, training_batches
 from mbs_cli.training.memory import peak_memory_bytes
-from mbs_cli.training.records.run_folder import open_records
+from mbs_cli.training.records.run_records import open_records
 from mbs_cli.training.run_state import Progress, load_run, recipe_of, save_run
 from mbs_cli.training.step import Learner, StepResult
 from mbs_cli.training.validation import score_model, score_noisy, selection_score, validation_items

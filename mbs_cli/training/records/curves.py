@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mbs_cli.atomic_file import atomic_file
 from mbs_cli.scoring.metrics import METRICS
@@ -14,9 +14,11 @@ from mbs_cli.training.records.metrics_file import LOSS_PART, NOISY, VALIDATION
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 _COLUMNS = 3
-_PANEL_INCHES = (4.0, 2.6)
+_PANEL_INCHES = (4.0, 2.7)
+_TITLE_INCHES = 0.3
 _DOTS_PER_INCH = 110
 _SMOOTHING = 0.9  # share of the past in the bold line of a noisy curve
 _INK, _LINE, _NOISY, _BEST = "#333333", "#1f5fa8", "#8a8a8a", "#c2410c"
@@ -26,13 +28,14 @@ Series = Sequence[tuple[int, float]]  # step and value
 
 @dataclass(frozen=True)
 class _Panel:
-    """One figure over steps; with a baseline it is a validation score, else a training mean."""
+    """One figure over steps."""
 
     title: str
     series: Series
     baseline: float | None = None
     higher_is_better: bool = True
     is_score: bool = False
+    is_smooth: bool = False  # by itself
 
 
 def draw_curves(series: dict[str, list[tuple[int, float]]], path: Path, title: str) -> None:
@@ -44,17 +47,31 @@ def draw_curves(series: dict[str, list[tuple[int, float]]], path: Path, title: s
 
     panels = _panels(series)
     rows = max(1, math.ceil(len(panels) / _COLUMNS))
-    width, height = _PANEL_INCHES
-    figure = Figure((width * _COLUMNS, height * rows + 0.5), layout="constrained")
+    figure = Figure(dpi=_DOTS_PER_INCH)
     figure.suptitle(title, color=_INK, fontsize=12, fontweight="bold")
     grid = figure.subplots(rows, _COLUMNS, squeeze=False)
+    _arrange(figure, rows)
     last_step = max((step for panel in panels for step, _ in panel.series), default=1)
     for axes, panel in zip(grid.flat, panels, strict=False):
         _draw(axes, panel, last_step)
     for axes in grid.flat[len(panels) :]:
         axes.set_visible(False)
     with atomic_file(path) as partial:
-        figure.savefig(partial, format="png", dpi=_DOTS_PER_INCH)
+        figure.savefig(partial, format="png")
+
+
+def _arrange(figure: Figure, rows: int) -> None:
+    """Fixed margins: the layout engines of matplotlib take longer than the drawing."""
+    width, height = _COLUMNS * _PANEL_INCHES[0], rows * _PANEL_INCHES[1] + _TITLE_INCHES
+    figure.set_size_inches(width, height)
+    figure.subplots_adjust(
+        left=0.6 / width,
+        right=1 - 0.15 / width,
+        bottom=0.45 / height,
+        top=1 - (0.35 + _TITLE_INCHES) / height,
+        wspace=0.2,
+        hspace=0.35,
+    )
 
 
 def _panels(series: dict[str, list[tuple[int, float]]]) -> list[_Panel]:
@@ -70,7 +87,9 @@ def _panels(series: dict[str, list[tuple[int, float]]]) -> list[_Panel]:
     parts = [name for name in finite if name.startswith(LOSS_PART)]
     for name in ("loss", *parts, "gradient_norm", "learning_rate"):
         label = name.removeprefix(LOSS_PART).replace("_", " ")
-        panels.append(_Panel(f"loss: {label}" if name in parts else label, finite.get(name, [])))
+        title = f"loss: {label}" if name in parts else label
+        is_smooth = name == "learning_rate"
+        panels.append(_Panel(title, finite.get(name, []), is_smooth=is_smooth))
     return [panel for panel in panels if panel.series]
 
 
@@ -91,7 +110,7 @@ def _draw(axes: Axes, panel: _Panel, last_step: int) -> None:
     if panel.is_score:
         _draw_score(axes, panel)
     else:
-        _draw_mean(axes, panel.series)
+        _draw_mean(axes, panel)
 
 
 def _style(axes: Axes, title: str, last_step: int) -> None:
@@ -99,6 +118,7 @@ def _style(axes: Axes, title: str, last_step: int) -> None:
 
     axes.set_title(title, color=_INK, fontsize=10, loc="left")
     axes.set_xlim(0, max(last_step, 1) * 1.02)
+    axes.set_xlabel("step", fontsize=8, color=_INK, loc="right", labelpad=1)
     axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
     axes.xaxis.set_major_formatter(EngFormatter(sep=""))
     axes.grid(color="#e5e5e5", linewidth=0.8)
@@ -120,10 +140,12 @@ def _draw_score(axes: Axes, panel: _Panel) -> None:
     _legend(axes)
 
 
-def _draw_mean(axes: Axes, series: Series) -> None:
-    steps, values = zip(*series, strict=True)
-    axes.plot(steps, values, color=_LINE, linewidth=0.8, alpha=0.35)
-    smooth = _smoothed(values)
+def _draw_mean(axes: Axes, panel: _Panel) -> None:
+    steps, values = zip(*panel.series, strict=True)
+    smooth = values if panel.is_smooth else _smoothed(values)
+    if not panel.is_smooth:
+        axes.plot(steps, values, color=_LINE, linewidth=0.8, alpha=0.35)
+        axes.set_ylim(*_range_of_most(values))
     axes.plot(steps, smooth, color=_LINE, linewidth=1.6, label=f"now {smooth[-1]:.3g}")
     _legend(axes)
 
@@ -132,7 +154,16 @@ def _legend(axes: Axes) -> None:
     axes.legend(fontsize=8, frameon=False, labelcolor=_INK, loc="best", handlelength=1.2)
 
 
-def _smoothed(values: Sequence[Any]) -> list[float]:
+def _range_of_most(values: Sequence[float]) -> tuple[float, float]:
+    """Ends of an axis that leaves out the highest and the lowest per cent: spikes hide the rest."""
+    ordered = sorted(values)
+    spare = len(ordered) // 100
+    low, high = ordered[spare], ordered[-1 - spare]
+    margin = 0.08 * (high - low) or 0.5 * abs(high) or 1.0
+    return low - margin, high + margin
+
+
+def _smoothed(values: Sequence[float]) -> Sequence[float]:
     """The exponential moving average, unbiased at its start."""
     smooth, total, weight = [], 0.0, 0.0
     for value in values:

@@ -9,13 +9,12 @@ from contextlib import suppress
 from dataclasses import fields, is_dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal, TextIO
+from typing import Any, BinaryIO
 
 import numpy as np
 
 from mbs_cli.atomic_file import atomic_file
 from mbs_cli.training.events import IN_JSON, Event, Started, event_name
-from mbs_cli.training.records.complete_lines import read_complete_lines
 
 SCHEMA_VERSION = 1
 
@@ -23,23 +22,21 @@ SCHEMA_VERSION = 1
 class JsonLog:
     """Writes every event as one line, at once.
 
-    `target` is a path, of a pipe too, or the number of an open descriptor. With `resumes` an
-    existing file goes on; when the run says where it starts, the lines of steps that are done
-    again are dropped. Raises OSError.
+    `target` is a path, of a pipe too, or the number of an open descriptor. An existing file goes
+    on: when the run says from which step it starts, the lines of steps that are done again are
+    dropped, and for a new run all that was there before. Raises OSError.
     """
 
-    def __init__(self, target: Path | int, resumes: bool = False) -> None:
-        self._regrown: Path | None = None
-        if resumes and isinstance(target, Path) and target.is_file():
-            self._regrown = target
-            self._rewrite(target, read_complete_lines(target))
-        self._file = _open(target, "w" if self._regrown is None else "a")
+    def __init__(self, target: Path | int) -> None:
+        self._file = _open(target)
+        self._path = target if isinstance(target, Path) and target.is_file() else None
+        self._earlier_bytes = self._path.stat().st_size if self._path else 0
 
     def write(self, event: Event) -> None:
         """One more line."""
-        if self._regrown is not None and isinstance(event, Started):
-            self._forget_after(event.step, self._regrown)
-        self._file.write(event_line(event))
+        if isinstance(event, Started) and self._path and self._earlier_bytes:
+            self._forget_after(event.step, self._path)
+        self._file.write(event_line(event).encode("ascii"))
         self._file.flush()
 
     def close(self) -> None:
@@ -48,29 +45,23 @@ class JsonLog:
             self._file.close()
 
     def _forget_after(self, step: int, path: Path) -> None:
+        content = path.read_bytes()
+        earlier, own = content[: self._earlier_bytes], content[self._earlier_bytes :]
+        lines = earlier.splitlines(keepends=True)
+        kept = [
+            line for line in lines if step and line.endswith(b"\n") and not _is_after(line, step)
+        ]
+        with atomic_file(path) as partial:
+            partial.write_bytes(b"".join(kept) + own)
         self._file.close()
-        lines = read_complete_lines(path)
-        self._rewrite(path, [line for line in lines if not _is_after(line, step)])
-        self._file = _open(path, "a")
-
-    @staticmethod
-    def _rewrite(path: Path, lines: list[str]) -> None:
-        with atomic_file(path) as partial, _open(partial, "w") as file:
-            file.writelines(lines)
+        self._file = _open(path)
 
 
-def _open(target: Path | int, mode: Literal["w", "a"]) -> TextIO:
-    return open(
-        target,
-        mode,
-        encoding="utf-8",
-        errors="surrogateescape",
-        newline="\n",
-        closefd=isinstance(target, Path),
-    )
+def _open(target: Path | int) -> BinaryIO:
+    return open(target, "ab", closefd=isinstance(target, Path))
 
 
-def _is_after(line: str, step: int) -> bool:
+def _is_after(line: bytes, step: int) -> bool:
     """Whether a line is an event of a later step; a line that is no event is not."""
     try:
         found = json.loads(line)["step"]

@@ -11,7 +11,6 @@ from pathlib import Path
 from mbs_cli.atomic_file import atomic_file
 from mbs_cli.errors import DataError
 from mbs_cli.training.events import Report, Validated
-from mbs_cli.training.records.complete_lines import read_complete_lines
 
 _UNKEPT = ("parts", "seconds_left")
 FIGURES = tuple(field.name for field in fields(Report) if field.name not in _UNKEPT)
@@ -68,8 +67,10 @@ def read_series(path: Path) -> dict[str, list[tuple[int, float]]]:
 
 
 def _read(path: Path) -> tuple[list[str], list[Row]]:
-    """Columns and rows, every cell a number or empty."""
-    reader = csv.DictReader(read_complete_lines(path), restval="")
+    """Columns and rows, every cell a number or empty; a last row that was cut off is left out."""
+    with path.open(encoding="utf-8", errors="replace", newline="") as file:
+        lines = [line for line in file if line.endswith("\n")]
+    reader = csv.DictReader(lines, restval="")
     try:
         rows = list(reader)
         columns = list(reader.fieldnames or [])
