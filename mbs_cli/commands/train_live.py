@@ -52,7 +52,7 @@ class LiveView:
             case Saved():
                 self._saved = event
             case Finished():
-                self._ending = "done" if event.complete else "stopped"
+                self._aside, self._ending = None, "done" if event.complete else "stopped"
         if isinstance(event, Validated):
             self._validated = event
 
@@ -65,10 +65,12 @@ class LiveView:
         frame = Table.grid(padding=(0, 4, 0, 0))
         if width >= _LEAST_BESIDE:
             frame.add_row(*parts)
+            frame.add_row("")
         else:
             for part in parts:
                 frame.add_row(part)
-        yield Group(frame, "", self._bar(), Text(self._footer(), style="dim"))
+                frame.add_row("")
+        yield Group(frame, self._bar(), Text(self._footer(), style="dim"))
 
     def _beside(self, report: Report) -> Group:
         speed = _figures("speed", _speed(report))

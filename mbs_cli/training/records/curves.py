@@ -48,7 +48,7 @@ def draw_curves(series: dict[str, list[tuple[int, float]]], path: Path, title: s
     panels = _panels(series)
     rows = max(1, math.ceil(len(panels) / _COLUMNS))
     figure = Figure(dpi=_DOTS_PER_INCH)
-    figure.suptitle(title, color=_INK, fontsize=12, fontweight="bold")
+    figure.suptitle(title, y=0.995, color=_INK, fontsize=12, fontweight="bold")
     grid = figure.subplots(rows, _COLUMNS, squeeze=False)
     _arrange(figure, rows)
     last_step = max((step for panel in panels for step, _ in panel.series), default=1)
@@ -146,7 +146,9 @@ def _draw_mean(axes: Axes, panel: _Panel) -> None:
     if not panel.is_smooth:
         axes.plot(steps, values, color=_LINE, linewidth=0.8, alpha=0.35)
         axes.set_ylim(*_range_of_most(values))
-    axes.plot(steps, smooth, color=_LINE, linewidth=1.6, label=f"now {smooth[-1]:.3g}")
+    marker = "o" if len(steps) == 1 else ""  # a single point makes no line
+    label = f"now {smooth[-1]:.3g}"
+    axes.plot(steps, smooth, color=_LINE, linewidth=1.6, marker=marker, label=label)
     _legend(axes)
 
 

@@ -74,11 +74,12 @@ class RunRecords:
             self._on_event(Remark(_NO_TENSORBOARD))
 
     def _add(self, event: Report | Validated) -> None:
-        with self._needed(self._config.metrics_file):
-            if self._metrics is not None and self.failure is None:
-                self._metrics.add(event)
         self._add_to_tensorboard(event)
-        if isinstance(event, Validated):
+        if self._metrics is None or self.failure is not None:
+            return
+        with self._needed(self._config.metrics_file):
+            self._metrics.add(event)
+        if isinstance(event, Validated) and self.failure is None:
             self._draw()
 
     def _add_to_tensorboard(self, event: Report | Validated) -> None:
