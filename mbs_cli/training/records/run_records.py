@@ -87,7 +87,7 @@ class RunRecords:
             return
         try:
             self._tensorboard.add(event)
-        except OSError as error:
+        except (OSError, ImportError) as error:  # a package that does not fit the others
             self.close()
             self._tensorboard = None
             self._go_without(self._config.tensorboard_folder, error)

@@ -30,7 +30,7 @@ def is_tensorboard_installed() -> bool:
 class TensorboardFiles:
     """Writes event files into a folder; steps after `first_step` replace those of earlier runs.
 
-    Files are opened with the first event. Raises OSError.
+    Files are opened with the first event. Raises OSError, and ImportError for a broken package.
     """
 
     def __init__(self, folder: Path, first_step: int) -> None:
