@@ -119,6 +119,20 @@ def train(
     validation_items: Annotated[
         int, typer.Option(help="Held-out utterances scored each time.")
     ] = _DEFAULTS.validation_items,
+    tensorboard: Annotated[
+        bool,
+        typer.Option(
+            help="Write scalars, sound and spectrograms for TensorBoard into the run folder."
+        ),
+    ] = _DEFAULTS.tensorboard,
+    json_log: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE|-",
+            help="Write every event as a line of JSON (docs/training.md); - is standard output.",
+            show_default=False,
+        ),
+    ] = None,
     cache: Annotated[
         Path | None,
         typer.Option(help="Folder for decoded audio.", show_default="the user's cache folder"),
@@ -155,15 +169,17 @@ def train(
         save_minutes=save_minutes,
         validate_minutes=validate_minutes,
         validation_items=validation_items,
+        tensorboard=tensorboard,
         cache=cache,
         pcs_targets=pcs_targets,
         loss=LossConfig(magnitude_weight, complex_weight, si_sdr_weight),
     )
-    _run(config, resume)
+    _run(config, resume, json_log)
 
 
-def _run(config: TrainConfig, resume: bool) -> None:
+def _run(config: TrainConfig, resume: bool, json_log: Path | None) -> None:
     from mbs_cli.commands.train_display import open_display, print_finished
+    from mbs_cli.commands.train_json_log import fills_standard_output, log_beside
     from mbs_cli.training.trainer import train as train_model
 
     stop_requested = False
@@ -176,8 +192,13 @@ def _run(config: TrainConfig, resume: bool) -> None:
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, request_stop)
-    with open_display() as on_event:
+    is_stdout_taken = fills_standard_output(json_log)
+    with (
+        open_display(is_live=not (is_stdout_taken and sys.stdout.isatty())) as show,
+        log_beside(show, json_log) as on_event,
+    ):
         finished = train_model(config, resume, on_event, lambda: stop_requested)
-    print_finished(finished, config)
+    if not is_stdout_taken:
+        print_finished(finished, config)
     if not finished.complete:
         raise typer.Exit(ExitCode.INTERRUPTED)

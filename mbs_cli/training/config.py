@@ -48,6 +48,7 @@ class TrainConfig:
     save_minutes: float = 5.0  # between two saves
     validate_minutes: float = 15.0  # between two validations
     validation_items: int = 24  # utterances scored each time
+    tensorboard: bool = True  # write TensorBoard files, where the package is installed
     cache: Path | None = None  # decoded audio; None: the user's cache folder
     mixing: MixingConfig = field(default_factory=MixingConfig)
     pcs_targets: bool = False  # learn towards targets with perceptual contrast stretching
@@ -95,5 +96,20 @@ class TrainConfig:
 
     @property
     def metrics_file(self) -> Path:
-        """One line of figures per report."""
+        """One line of figures per report and validation."""
         return self.out / "metrics.csv"
+
+    @property
+    def data_file(self) -> Path:
+        """What the run learns from."""
+        return self.out / "data.json"
+
+    @property
+    def curves_file(self) -> Path:
+        """The learning curves as a picture."""
+        return self.out / "curves.png"
+
+    @property
+    def tensorboard_folder(self) -> Path:
+        """What `tensorboard --logdir` shows."""
+        return self.out / "tensorboard"

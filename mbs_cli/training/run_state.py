@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ _FREE_FIELDS = frozenset(
         "workers",
         "save_minutes",
         "validate_minutes",
+        "tensorboard",
         "cache",
     }
 )
@@ -44,6 +45,7 @@ class Progress:
     seconds: float = 0.0  # of training, validation and saving not counted
     processor_seconds: float = 0.0  # the same in processor time, of all threads together
     best_score: float | None = None  # of the best validation so far
+    best_scores: dict[str, float] = field(default_factory=dict)  # its mean scores
     skipped_steps: int = 0  # steps left out because loss or gradient was not finite
 
 

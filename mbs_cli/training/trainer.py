@@ -19,24 +19,25 @@ from mbs_cli.models.registry import build_model
 from mbs_cli.training.config import TrainConfig
 from mbs_cli.training.events import (
     Decoding,
-    Event,
     Finished,
+    OnEvent,
     Report,
     Saved,
+    Scoring,
     Started,
     Validated,
 )
 from mbs_cli.training.loader import training_batches
-from mbs_cli.training.metrics_file import MetricsFile
+from mbs_cli.training.memory import peak_memory_bytes
+from mbs_cli.training.records.run_records import open_records
 from mbs_cli.training.run_state import Progress, load_run, recipe_of, save_run
 from mbs_cli.training.step import Learner, StepResult
 from mbs_cli.training.training_data import open_training_data
 from mbs_cli.training.validation import score_model, score_noisy, selection_score
 
 REPORT_SECONDS = 20.0
+_FIRST_REPORT_SECONDS = 3.0  # soon after the start, to see that all is well
 _SKIPPED_IN_A_ROW = 20  # non-finite steps that end the run
-
-OnEvent = Callable[[Event], None]
 
 
 def train(
@@ -50,7 +51,7 @@ def train(
     With `resume` the run in that folder goes on, step for step as if it had never stopped.
     `should_stop` is asked after every step; the run then saves and ends. Raises DataError for a
     data folder that lacks something, UsageError for options that do not fit, CheckpointError for
-    a run that cannot be resumed.
+    a run that cannot be resumed, MbsError, after saving, for records that cannot be written.
     """
     if config.run_state.exists() and not resume:
         raise UsageError(
@@ -58,7 +59,9 @@ def train(
         )
     if resume and not config.run_state.exists():
         raise UsageError(f"{config.run_state}: there is no run to resume", "leave out --resume")
-    return _Run(config, resume, on_event).loop(should_stop)
+    with open_records(config, on_event) as records:
+        run = _Run(config, resume, records.take)
+        return run.loop(lambda: should_stop() or records.failure is not None)
 
 
 class _Run:
@@ -75,8 +78,7 @@ class _Run:
             self._start_from(config.init)
         self.averaged_model = build_model(config.network).to(self.device).eval()
         self.progress = load_run(config, self.learner) if resume else Progress()
-        self.metrics = MetricsFile(config.metrics_file, self.progress.step)
-        self.noisy_scores = score_noisy(self.data.validation)
+        self.noisy_scores = score_noisy(self.data.validation, self._tell_scored)
         self.skipped_in_a_row = 0
 
     def _open_data(self) -> None:
@@ -99,15 +101,18 @@ class _Run:
     def loop(self, should_stop: Callable[[], bool]) -> Finished:
         """Step until the end or until asked to stop; validate and save on the way."""
         parameters = sum(parameter.numel() for parameter in self.learner.model.parameters())
-        self.tell(Started(self.config.model, parameters, str(self.device), self.progress.step))
+        step, best_scores = self.progress.step, self.progress.best_scores
+        self.tell(Started(self.config.model, parameters, str(self.device), step, best_scores))
         batches = training_batches(self.data.train, self.config, self.progress.step)
         window = _Window(self.progress)
         saved_at = validated_at = self.progress.seconds
+        report_seconds = _FIRST_REPORT_SECONDS
         while self._share_done() < 1.0 and not should_stop():
             self._timed_step(batches, window)
             now = self.progress.seconds
-            if window.seconds >= REPORT_SECONDS:
+            if window.seconds >= report_seconds:
                 window = self._report(window)
+                report_seconds = REPORT_SECONDS
             if now - validated_at >= 60 * self.config.validate_minutes:
                 self._validate()
                 validated_at = now
@@ -169,23 +174,36 @@ class _Run:
     def _report(self, window: _Window) -> _Window:
         share = max(self._share_done(), 1e-9)
         left = self.progress.seconds * (1 / share - 1)
-        report = window.report(self.config.batch_size, share, left)
-        self.metrics.add(report)
-        self.tell(report)
+        memory = peak_memory_bytes(self.device)
+        self.tell(window.report(self.config.batch_size, share, left, memory))
         return _Window(self.progress)
 
     def _validate(self) -> None:
         self.learner.average.copy_to(self.averaged_model)
-        scores = score_model(self.averaged_model, self.data.validation, self.device)
+        items = self.data.validation
+        found, clips = score_model(self.averaged_model, items, self.device, self._tell_scored)
+        scores, noisy = found.means, self.noisy_scores
         score = selection_score(scores) if len(scores) == 3 else None
         best = self.progress.best_score
         is_best = score is not None and (best is None or score > best)
         if is_best:
-            self.progress.best_score = score
+            self.progress.best_score, self.progress.best_scores = score, scores
             self._write_weights(self.config.best_weights, scores)
-        validated = Validated(self.progress.step, scores, self.noisy_scores, is_best)
-        self.metrics.add(validated)
-        self.tell(validated)
+        self.tell(
+            Validated(
+                step=self.progress.step,
+                scores=scores,
+                noisy_scores=noisy.means,
+                best_scores=self.progress.best_scores,
+                is_best=is_best,
+                by_snr_db=found.by_snr_db,
+                noisy_by_snr_db=noisy.by_snr_db,
+                clips=clips,
+            )
+        )
+
+    def _tell_scored(self, done: int, total: int) -> None:
+        self.tell(Scoring(done, total))
 
     def _save(self) -> None:
         self.learner.average.copy_to(self.averaged_model)
@@ -236,7 +254,9 @@ class _Window:
         self.steps += 1
         self.rate = result.learning_rate
 
-    def report(self, batch_size: int, share: float, seconds_left: float) -> Report:
+    def report(
+        self, batch_size: int, share: float, seconds_left: float, memory_bytes: int | None
+    ) -> Report:
         means = {name: value / max(self.steps, 1) for name, value in self.sums.items()}
         return Report(
             step=self.progress.step,
@@ -248,6 +268,9 @@ class _Window:
             * batch_size
             / max(self.seconds, 1e-9),
             data_wait_share=self.waited / max(self.seconds, 1e-9),
+            seconds=self.progress.seconds,
+            processor_seconds=self.progress.processor_seconds,
+            peak_memory_bytes=memory_bytes,
             progress=min(share, 1.0),
             seconds_left=seconds_left,
             skipped_steps=self.progress.skipped_steps,
