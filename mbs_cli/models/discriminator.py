@@ -6,6 +6,8 @@ arXiv 1905.04874). Letters: B batch, F frequency bins, T frames.
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
@@ -23,7 +25,7 @@ class Discriminator(nn.Module):
         super().__init__()
         widths = [2, channels, 2 * channels, 4 * channels, 8 * channels]
         self.convolutions = nn.Sequential(
-            *(_block(before, after) for before, after in zip(widths, widths[1:], strict=False))
+            *(_block(before, after) for before, after in pairwise(widths))
         )
         self.score = nn.Sequential(
             spectral_norm(nn.Linear(8 * channels, 4 * channels)),

@@ -11,7 +11,6 @@ from mbs_cli.data.config import MixingConfig
 from mbs_cli.errors import UsageError
 from mbs_cli.models.config import PRESETS, ModelConfig, with_switches
 
-
 # The parts of the loss that have a weight.
 WEIGHTS = (
     "magnitude",

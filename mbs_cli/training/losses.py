@@ -64,7 +64,7 @@ def _phase_error(comparison: Comparison) -> Tensor:
 
 
 def _inconsistency(comparison: Comparison) -> Tensor:
-    """What iSTFT and STFT change of the estimate (SCP-GAN, Zadorozhnyy et al., arXiv 2210.14474)."""
+    """What iSTFT and STFT change of the estimate (SCP-GAN, arXiv 2210.14474)."""
     return _mean_square(comparison.estimated.compressed - comparison.heard.compressed)
 
 

@@ -7,14 +7,13 @@ import io
 from pathlib import Path
 
 from mbs_cli.atomic_file import atomic_file
+from mbs_cli.training.config import WEIGHTS
 from mbs_cli.training.events import Report, Validated
 
 COLUMNS = (
     "step",
     "loss",
-    "magnitude",
-    "complex",
-    "si_sdr",
+    *WEIGHTS,
     "gradient_norm",
     "learning_rate",
     "clips_per_second",

@@ -6,6 +6,7 @@ B batch, S samples at 16 kHz.
 from __future__ import annotations
 
 import os
+import weakref
 from collections.abc import Sequence
 from concurrent.futures import Future
 from contextlib import ExitStack
@@ -27,8 +28,8 @@ Measurement = Future[PairScore]
 class PesqLabels:
     """Child processes that measure wide-band PESQ; they start with the first clip.
 
-    A child that dies is replaced, and its clip is measured once more.
-    Raises UsageError if the pesq package is not installed.
+    A child that dies is replaced, and its clip is measured once more. All of them end when this
+    object is closed or forgotten. Raises UsageError if the pesq package is not installed.
     """
 
     def __init__(self, workers: int | None = None) -> None:
@@ -37,8 +38,9 @@ class PesqLabels:
                 "--metric-weight needs the pesq package, which is not installed",
                 "pip install pesq (it needs a C compiler), or leave --metric-weight at 0",
             )
-        self._stack = ExitStack()
-        self._submit = self._stack.enter_context(open_workers(workers or _default_workers()))
+        children = ExitStack()
+        self._submit = children.enter_context(open_workers(workers or _default_workers()))
+        self._end_children = weakref.finalize(self, children.close)
 
     def submit(self, clean: Tensor, heard: Tensor) -> list[Measurement]:
         """Begin to measure every pair of clips (B, S); returns at once."""
@@ -47,7 +49,7 @@ class PesqLabels:
 
     def close(self) -> None:
         """End the children; what they have not measured yet is given up."""
-        self._stack.close()
+        self._end_children()
 
 
 def wait_for_pesq(measurements: Sequence[Measurement]) -> tuple[list[float | None], str]:
