@@ -35,7 +35,7 @@ class Discriminator(nn.Module):
         self.slope = nn.Parameter(torch.ones(1))  # of the sigmoid
 
     def forward(self, target: Tensor, estimate: Tensor) -> Tensor:
-        """Scores (B,) of estimates beside their targets, both (B, F, T) with F and T above 31."""
+        """Scores (B,) of estimates beside their targets, both (B, F, T) with F and T above 15."""
         features = self.convolutions(torch.stack((target, estimate), 1)).amax((2, 3))
         score: Tensor = torch.sigmoid(self.slope * self.score(features).squeeze(1))
         return score

@@ -5,14 +5,14 @@ Letters: B batch, S samples, F frequency bins, T frames.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor
 
-from mbs_cli.training.config import LossConfig
+from mbs_cli.training.config import WEIGHTS, LossConfig
 from mbs_cli.training.phase_loss import phase_error
-from mbs_cli.training.spectra import Comparison, compare, is_audible
+from mbs_cli.training.spectra import Comparison, compare, is_audible, level_scale
 
 _BEST_RATIO = 1e-3  # an error 30 dB below the target earns no more: clean input is not chased
 _FLOOR = 1e-8  # of energies in a ratio
@@ -25,6 +25,7 @@ def enhancement_loss(
     noisy: Tensor,
     target: Tensor,
     config: LossConfig,
+    whole: Mapping[str, Tensor] | None = None,
     metric: Part | None = None,
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """The weighted sum to minimise, and its parts before weighting; what has no weight is left out.
@@ -33,14 +34,28 @@ def enhancement_loss(
     estimate (B, F, T, 2) for the inputs noisy (B, S) with targets (B, S). The estimate goes
     through iSTFT and STFT first, so that what is compared is what will be heard. Every item is
     scaled by the level of its noisy input, so that quiet items count as much as loud ones.
-    `metric` is the term of a trained discriminator, `MetricDiscriminator.term`.
+    With `whole`, the `averaged_items` of a larger batch, these are a piece of that batch: sums and
+    parts are the share that the piece has in its means, and those of all pieces add up to them.
+    `metric` is the term of a discriminator, `MetricDiscriminator.term`.
     """
     comparison = compare(estimate, noisy, target)
     chosen = _PARTS if metric is None else _PARTS | {"metric": metric}
     parts = {name: part(comparison) for name, part in chosen.items() if getattr(config, name) > 0}
+    if whole is not None:
+        counts = averaged_items(noisy, target)
+        parts = {
+            name: part * (counts[name] / whole[name].clamp_min(1)) for name, part in parts.items()
+        }
     total = sum(getattr(config, name) * part for name, part in parts.items())
     assert isinstance(total, Tensor)
     return total, parts
+
+
+def averaged_items(noisy: Tensor, target: Tensor) -> dict[str, Tensor]:
+    """How many items of a batch (B, S) each part of the loss is the mean of, as float scalars."""
+    items = torch.tensor(float(len(noisy)), device=noisy.device)
+    audible = is_audible(target * level_scale(noisy)).sum().float()
+    return dict.fromkeys(WEIGHTS, items) | {"si_sdr": audible, "metric": audible}
 
 
 def _magnitude_error(comparison: Comparison) -> Tensor:

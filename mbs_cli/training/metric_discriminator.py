@@ -49,8 +49,8 @@ class _Clips:
 class MetricDiscriminator:
     """The network, its optimizer, and the clips whose PESQ is being measured.
 
-    In each step call `term` for every piece of the batch, then, after the model's own update,
-    `learn`. Under torchrun every process measures clips of its own and holds all the others' too,
+    In each step call `begin_step`, `term` for every piece of the batch, and after the model's own
+    update `learn`. Under torchrun every process measures clips of its own and holds all the others' too,
     and the networks are the same in all of them.
     """
 
@@ -59,7 +59,7 @@ class MetricDiscriminator:
     ) -> None:
         """Raises UsageError if PESQ cannot be measured; `workers` None: as many as cores allow."""
         items = min(config.loss.metric_items, config.batch_size)
-        self.own_items = max(1, items // process_count())
+        self.own_items = max(1, items // process_count())  # the same number in every process
         self.device = device
         self.labels = PesqLabels(workers)
         with torch.random.fork_rng(devices=[]):
@@ -72,6 +72,10 @@ class MetricDiscriminator:
         self._fresh: list[tuple[Tensor, Tensor]] = []  # clean and heard clips of this step
         self._under_way: deque[_Clips] = deque()
         self._unlabelled_in_a_row = 0
+
+    def begin_step(self) -> None:
+        """Forget the clips of a step that failed half-way: it is done again, or was the last."""
+        self._fresh.clear()
 
     def term(self, comparison: Comparison) -> Tensor:
         """Mean squared distance from 1 of the scores of what is heard; 0 before it has learnt.
@@ -87,10 +91,6 @@ class MetricDiscriminator:
         scores = self.network(comparison.wanted.magnitude, comparison.heard.magnitude)
         errors = torch.where(audible, (1 - scores).square(), 0.0)
         return errors.sum() / audible.sum().clamp_min(1)
-
-    def forget(self) -> None:
-        """The step failed and is done again: its clips come once more."""
-        self._fresh.clear()
 
     def learn(self, step: int) -> None:
         """Hand the clips of this step over, and learn from those of `DELAY_STEPS` steps before.
@@ -123,7 +123,7 @@ class MetricDiscriminator:
     def load_state_dict(self, tensors: Mapping[str, Tensor]) -> None:
         """Go on from a saved state; what was under way is measured again.
 
-        Raises KeyError or RuntimeError if something is missing or of another shape.
+        Raises KeyError, ValueError or RuntimeError if something is missing or of another shape.
         """
         self.network.load_state_dict(dict(_named(tensors, "network/")))
         self.learnt = int(tensors["learnt"])

@@ -12,8 +12,8 @@ from torch import Tensor
 
 from mbs_cli.audio.stft import istft, stft
 
-COMPRESSION = 0.3
-REFERENCE_RMS = 0.1
+_COMPRESSION = 0.3
+_REFERENCE_RMS = 0.1
 # Power below which a bin counts as this: |z|^0.3 has no finite slope at 0. The signals are scaled
 # to an RMS of 0.1 first, where a bin of speech has a power of about 1.
 _POWER_FLOOR = 1e-8
@@ -34,7 +34,7 @@ class Spectra:
     @cached_property
     def magnitude(self) -> Tensor:
         """|z|^0.3, (B, F, T)."""
-        return self.power ** (COMPRESSION / 2)
+        return self.power ** (_COMPRESSION / 2)
 
     @cached_property
     def compressed(self) -> Tensor:
@@ -73,12 +73,17 @@ def compare(estimate: Tensor, noisy: Tensor, target: Tensor) -> Comparison:
     Every item is scaled by the level of its noisy input, so that quiet items count as much as
     loud ones.
     """
-    rms = noisy.square().mean(1, keepdim=True).sqrt().clamp_min(1e-6)
-    scale = REFERENCE_RMS / rms
+    scale = level_scale(noisy)
     heard = istft(estimate, noisy.shape[1]) * scale
     return Comparison(heard, target * scale, estimate, scale)
 
 
+def level_scale(noisy: Tensor) -> Tensor:
+    """What brings each of the inputs (B, S) to the reference level, (B, 1)."""
+    rms = noisy.square().mean(1, keepdim=True).sqrt().clamp_min(1e-6)
+    return _REFERENCE_RMS / rms
+
+
 def is_audible(samples: Tensor) -> Tensor:
     """Which of the signals (B, S), at the reference level, are more than silence: (B,)."""
-    return samples.square().mean(1) > _SILENT_SHARE * REFERENCE_RMS**2
+    return samples.square().mean(1) > _SILENT_SHARE * _REFERENCE_RMS**2

@@ -54,6 +54,8 @@ class Learner:
         set_learning_rate(self.optimizer, rate)
         self.optimizer.zero_grad(set_to_none=True)
         metric = self.metric if progress >= self.config.loss.metric_start else None
+        if metric is not None:
+            metric.begin_step()
         loss, parts = self._accumulate(noisy.to(self.device), target.to(self.device), metric)
         norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.gradient_clip)
         is_finite = bool(torch.isfinite(loss) & torch.isfinite(norm))
@@ -73,6 +75,8 @@ class Learner:
         if self.config.pcs_targets:
             target = stretch_waveform(target)
         term = None if metric is None else metric.term
-        loss, parts = enhancement_loss(estimate.float(), noisy, target, self.config.loss, term)
+        loss, parts = enhancement_loss(
+            estimate.float(), noisy, target, self.config.loss, metric=term
+        )
         loss.backward()
         return loss.detach(), parts

@@ -12,7 +12,7 @@ from torch import Tensor
 from mbs_cli.audio.stft import stft
 from mbs_cli.errors import UsageError
 from mbs_cli.training.config import WEIGHTS, LossConfig
-from mbs_cli.training.losses import enhancement_loss
+from mbs_cli.training.losses import averaged_items, enhancement_loss
 from mbs_cli.training.phase_loss import phase_error
 
 PARTS = [name for name in WEIGHTS if name != "metric"]
@@ -80,6 +80,21 @@ def test_the_total_is_the_weighted_sum(noisy: Tensor, clean: Tensor) -> None:
     config = LossConfig(time=50.0, over_attenuation=3.0)
     total, parts = enhancement_loss(stft(noisy), noisy, clean, config)
     assert total.item() == pytest.approx(sum(getattr(config, n) * p for n, p in parts.items()))
+
+
+def test_pieces_of_a_batch_add_up_to_its_means(noisy: Tensor, clean: Tensor) -> None:
+    config = LossConfig(**dict.fromkeys(PARTS, 1.0))
+    noisy, clean = torch.cat((noisy, noisy[:1])), torch.cat((clean, torch.zeros(1, 16_000)))
+    estimate = 0.5 * stft(noisy)
+    _, expected = enhancement_loss(estimate, noisy, clean, config)
+    whole = averaged_items(noisy, clean)
+    pieces = [
+        enhancement_loss(estimate[part], noisy[part], clean[part], config, whole)[1]
+        for part in (slice(0, 1), slice(1, 3))
+    ]
+    for name, value in expected.items():
+        total = sum(piece[name].item() for piece in pieces)
+        assert total == pytest.approx(value.item(), rel=1e-4, abs=1e-6), name
 
 
 @pytest.mark.parametrize("name", ["magnitude", "complex", "time", "phase", "over_attenuation"])
