@@ -50,8 +50,8 @@ class MetricDiscriminator:
     """The network, its optimizer, and the clips whose PESQ is being measured.
 
     In each step call `begin_step`, `term` for every piece of the batch, and after the model's own
-    update `learn`. Under torchrun every process measures clips of its own and holds all the others' too,
-    and the networks are the same in all of them.
+    update `learn`. Under torchrun every process measures clips of its own and holds all the others'
+    too, and the networks are the same in all of them.
     """
 
     def __init__(
