@@ -17,6 +17,8 @@ from mbs_cli.errors import CheckpointError
 from mbs_cli.training.config import TrainConfig
 from mbs_cli.training.step import Learner
 
+_METRIC_PREFIX = "metric/"
+
 # May differ between the runs before and after a resume; everything else must not.
 _FREE_FIELDS = frozenset(
     {
@@ -60,6 +62,9 @@ def save_run(config: TrainConfig, progress: Progress, learner: Learner) -> None:
         tensors[f"average/{name}"] = learner.average.values[name]
         for key, value in learner.optimizer.state.get(parameter, {}).items():
             tensors[f"optimizer/{key}/{name}"] = value
+    if learner.metric is not None:
+        state = learner.metric.state_dict()
+        tensors |= {_METRIC_PREFIX + name: value for name, value in state.items()}
     tensors = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
     metadata = {"progress": json.dumps(asdict(progress)), "config": json.dumps(recipe_of(config))}
     try:
@@ -118,3 +123,11 @@ def _restore(tensors: dict[str, Tensor], learner: Learner) -> None:
                 value = tensors[f"optimizer/{key}/{name}"]
                 state[key] = value if key == "step" else value.to(parameter.device)
             learner.optimizer.state[parameter] = state
+    if learner.metric is not None:
+        learner.metric.load_state_dict(
+            {
+                name.removeprefix(_METRIC_PREFIX): value
+                for name, value in tensors.items()
+                if name.startswith(_METRIC_PREFIX)
+            }
+        )
