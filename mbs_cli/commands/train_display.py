@@ -17,13 +17,16 @@ from mbs_cli.training.events import (
     Decoding,
     Event,
     Finished,
+    MicroBatchHalved,
     Report,
     Saved,
     Started,
+    StoppedEarly,
     Validated,
 )
 
 _DECODED_PER_LINE = 500
+_SHOWN_AS_LINES = (DataReport, Started, MicroBatchHalved, Validated, StoppedEarly)
 
 
 @contextmanager
@@ -37,7 +40,7 @@ def open_display() -> Iterator[Callable[[Event], None]]:
     with Live(view.render(), console=console, refresh_per_second=2) as live:
 
         def show(event: Event) -> None:
-            if isinstance(event, (DataReport, Started, Validated)):
+            if isinstance(event, _SHOWN_AS_LINES):
                 live.console.print(describe(event))
             view.take(event)
             live.update(view.render())
@@ -61,6 +64,10 @@ def describe(event: Event) -> str:
         case Started():
             start = f"from step {event.step}" if event.step else "from the start"
             text = f"{event.model}: {event.parameters:,} parameters on {event.device}, {start}"
+        case MicroBatchHalved(step, size):
+            text = f"step {step}: memory ran out; from here on --micro-batch {size}, same gradient"
+        case StoppedEarly(step, validations):
+            text = f"step {step}: no better score in {validations} validations, see --patience"
         case Report():
             text = _describe_report(event)
         case Validated():

@@ -27,6 +27,7 @@ class AudioStore:
     offsets: NDArray[np.int64]  # clip i is samples[offsets[i] : offsets[i + 1]]
     files: list[Path]
     skipped: dict[str, str]  # file -> why it could not be read
+    on_read: Callable[[Path], None] | None = None  # told of the file of every read
 
     def length(self, clip: int) -> int:
         """How many samples clip `clip` has."""
@@ -34,6 +35,8 @@ class AudioStore:
 
     def read(self, clip: int, start: int = 0, count: int | None = None) -> NDArray[np.float32]:
         """Samples of one clip in [-1, 1], from `start`, at most `count`."""
+        if self.on_read is not None:
+            self.on_read(self.files[clip])
         first = int(self.offsets[clip]) + start
         last = int(self.offsets[clip + 1])
         if count is not None:

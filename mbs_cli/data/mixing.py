@@ -6,6 +6,9 @@ goes on with the very clips that an undisturbed one would have seen.
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 
 from mbs_cli.audio.parameters import SAMPLE_RATE_HZ
@@ -107,6 +110,16 @@ class Mixer:
         elif kind < config.noise_alone + config.speech_alone:
             speech, noise = target, np.zeros_like(noise)
         return self._degrade(speech + noise, target, rng)
+
+    def files_of(self, number: int) -> list[Path]:
+        """The files that clip `number` is made of."""
+        read: list[Path] = []
+        speech, noise = (
+            replace(sampler.store, on_read=read.append) for sampler in (self.speech, self.noise)
+        )
+        rooms = self.rooms and replace(self.rooms, on_read=read.append)
+        Mixer(speech, noise, rooms, self.config, self.seed).clip(number)
+        return list(dict.fromkeys(read))
 
     def _draw_speech(self, rng: np.random.Generator) -> tuple[Samples, Samples]:
         """The voice as the microphone gets it, and as the listener should."""

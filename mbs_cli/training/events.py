@@ -38,6 +38,22 @@ class Started:
 
 
 @dataclass(frozen=True)
+class MicroBatchHalved:
+    """Memory ran out; the step is done again with that many clips at a time, as are all others."""
+
+    step: int
+    micro_batch: int
+
+
+@dataclass(frozen=True)
+class StoppedEarly:
+    """That many validations in a row were no better than the best one; the run ends."""
+
+    step: int
+    validations: int
+
+
+@dataclass(frozen=True)
 class Report:
     """Means over the steps since the last report."""
 
@@ -81,4 +97,14 @@ class Finished:
     best: Path
 
 
-Event = Decoding | DataReport | Started | Report | Validated | Saved | Finished
+Event = (
+    Decoding
+    | DataReport
+    | Started
+    | MicroBatchHalved
+    | StoppedEarly
+    | Report
+    | Validated
+    | Saved
+    | Finished
+)

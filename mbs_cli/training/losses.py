@@ -5,6 +5,8 @@ Letters: B batch, S samples, F frequency bins, T frames.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor
 
@@ -20,7 +22,11 @@ _BEST_RATIO = 1e-3  # an error 30 dB below the target earns no more: clean input
 
 
 def enhancement_loss(
-    estimate: Tensor, noisy: Tensor, target: Tensor, config: LossConfig
+    estimate: Tensor,
+    noisy: Tensor,
+    target: Tensor,
+    config: LossConfig,
+    whole: Mapping[str, Tensor] | None = None,
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """The weighted sum to minimise, and its parts before weighting.
 
@@ -28,9 +34,10 @@ def enhancement_loss(
     estimate (B, F, T, 2) for the inputs noisy (B, S) with targets (B, S). The estimate goes
     through iSTFT and STFT first, so that what is compared is what will be heard. Every item is
     scaled by the level of its noisy input, so that quiet items count as much as loud ones.
+    With `whole`, the `averaged_items` of a larger batch, these are a piece of that batch: sums and
+    parts are the share that the piece has in its means, and those of all pieces add up to them.
     """
-    rms = noisy.square().mean(1, keepdim=True).sqrt().clamp_min(1e-6)
-    scale = _REFERENCE_RMS / rms
+    scale = _level_scale(noisy)
     heard = istft(estimate, noisy.shape[1]) * scale
     wanted = target * scale
     heard_magnitude, heard_parts = _compress(stft(heard))
@@ -40,9 +47,32 @@ def enhancement_loss(
         "complex": (heard_parts - wanted_parts).square().sum(-1).mean(),
         "si_sdr": negative_si_sdr_bels(heard, wanted),
     }
+    if whole is not None:
+        counts = averaged_items(noisy, target)
+        parts = {
+            name: part * (counts[name] / whole[name].clamp_min(1)) for name, part in parts.items()
+        }
     total = sum(getattr(config, name) * part for name, part in parts.items())
     assert isinstance(total, Tensor)
     return total, parts
+
+
+def averaged_items(noisy: Tensor, target: Tensor) -> dict[str, Tensor]:
+    """How many items of a batch (B, S) each part of the loss is the mean of, as float scalars."""
+    items = torch.tensor(float(len(noisy)), device=noisy.device)
+    audible = _is_audible(target * _level_scale(noisy)).sum().float()
+    return {"magnitude": items, "complex": items, "si_sdr": audible}
+
+
+def _level_scale(noisy: Tensor) -> Tensor:
+    """What brings each of the inputs (B, S) to the reference level, (B, 1)."""
+    rms = noisy.square().mean(1, keepdim=True).sqrt().clamp_min(1e-6)
+    return _REFERENCE_RMS / rms
+
+
+def _is_audible(target: Tensor) -> Tensor:
+    """Which of the scaled targets (B, S) are not silence, (B,)."""
+    return target.square().sum(1) > 1e-6 * target.shape[1] * _REFERENCE_RMS**2
 
 
 def _compress(spectrum: Tensor) -> tuple[Tensor, Tensor]:
@@ -57,11 +87,11 @@ def negative_si_sdr_bels(estimate: Tensor, target: Tensor) -> Tensor:
 
     Items whose target is silence have no such ratio and are left out; 0 if all are.
     """
-    energy = target.square().sum(1)
-    audible = energy > 1e-6 * target.shape[1] * _REFERENCE_RMS**2
+    audible = _is_audible(target)
     if not bool(audible.any()):
         return estimate.sum() * 0.0
-    estimate, target, energy = estimate[audible], target[audible], energy[audible]
+    estimate, target = estimate[audible], target[audible]
+    energy = target.square().sum(1)
     projection = (estimate * target).sum(1, keepdim=True) / energy[:, None] * target
     signal = projection.square().sum(1)
     error = (estimate - projection).square().sum(1)

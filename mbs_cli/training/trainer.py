@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections import defaultdict
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from mbs_cli.data.layout import find_splits, read_sources
-from mbs_cli.device import resolve_device
-from mbs_cli.errors import CheckpointError, MbsError, UsageError
-from mbs_cli.models.checkpoint import file_sha256, load_checkpoint, save_checkpoint
-from mbs_cli.models.checkpoint_info import CheckpointInfo
-from mbs_cli.models.registry import build_model
+from mbs_cli.errors import CheckpointError, UsageError
+from mbs_cli.models.checkpoint import load_checkpoint
 from mbs_cli.training.config import TrainConfig
 from mbs_cli.training.events import (
     DataReport,
@@ -26,16 +21,20 @@ from mbs_cli.training.events import (
     Report,
     Saved,
     Started,
+    StoppedEarly,
     Validated,
 )
+from mbs_cli.training.guarded_step import GuardedSteps
 from mbs_cli.training.loader import make_mixer, training_batches
 from mbs_cli.training.metrics_file import MetricsFile
-from mbs_cli.training.run_state import Progress, load_run, recipe_of, save_run
-from mbs_cli.training.step import Learner, StepResult
+from mbs_cli.training.processes import Processes, is_lost_contact, joined_processes, was_restarted
+from mbs_cli.training.report_window import ReportWindow
+from mbs_cli.training.run_folder import Checkpoints, write_description
+from mbs_cli.training.run_state import Progress, load_run
+from mbs_cli.training.step import Learner
 from mbs_cli.training.validation import score_model, score_noisy, selection_score, validation_items
 
 REPORT_SECONDS = 20.0
-_SKIPPED_IN_A_ROW = 20  # non-finite steps that end the run
 
 OnEvent = Callable[[Event], None]
 
@@ -48,41 +47,90 @@ def train(
 ) -> Finished:
     """Train a model as `config` says, in `config.out`; events go to `on_event`.
 
-    With `resume` the run in that folder goes on, step for step as if it had never stopped.
-    `should_stop` is asked after every step; the run then saves and ends. Raises DataError for a
-    data folder that lacks something, UsageError for options that do not fit, CheckpointError for
-    a run that cannot be resumed.
+    With `resume` the run in that folder goes on, step for step as if it had never stopped; so does
+    one that torchrun starts again, from its last save or from the start if there is none.
+    `should_stop` is asked after every step; the run then saves and ends. Under torchrun all
+    processes call this alike; only the first one (rank 0) tells of events and writes.
+
+    Raises DataError for a data folder that lacks something, UsageError for options that do not
+    fit, CheckpointError for a run that cannot be resumed or saved, OutOfMemory with the options
+    that fit, DeviceError for a device that is not there.
     """
-    if config.run_state.exists() and not resume:
+    with joined_processes(config.device) as (processes, device):
+        if processes.is_first:
+            resume = _decide_resume(config, resume)
+        else:
+            on_event = _ignore
+        resume = bool(processes.largest(processes.is_first and resume)[0])
+        return _Run(config, resume, on_event, processes, device).loop(should_stop)
+
+
+def _ignore(_: Event) -> None:
+    """Tell nobody."""
+
+
+def _decide_resume(config: TrainConfig, resume: bool) -> bool:
+    """Whether there is a run to go on with; raises UsageError if that is not what was asked for."""
+    is_there = config.run_state.exists()
+    if was_restarted():
+        return is_there
+    if is_there and not resume:
         raise UsageError(
             f"{config.out}: holds a run already", "go on with --resume, or use another --out"
         )
-    if resume and not config.run_state.exists():
+    if resume and not is_there:
         raise UsageError(f"{config.run_state}: there is no run to resume", "leave out --resume")
-    return _Run(config, resume, on_event).loop(should_stop)
+    return resume
 
 
 class _Run:
     """One run from its first or resumed step to its last."""
 
-    def __init__(self, config: TrainConfig, resume: bool, on_event: OnEvent) -> None:
+    def __init__(
+        self,
+        config: TrainConfig,
+        resume: bool,
+        on_event: OnEvent,
+        processes: Processes,
+        device: torch.device,
+    ) -> None:
         self.config, self.tell = config, on_event
-        self.device = resolve_device(config.device)
-        self._open_data()
-        config.out.mkdir(parents=True, exist_ok=True)
+        self.processes, self.device = processes, device
+        self._check_options()
+        with processes.one_before_the_others():
+            self._open_data()
         torch.manual_seed(config.seed)
-        self.learner = Learner(config, self.device)
+        self.learner = Learner(config, device, processes)
         if config.init is not None and not resume:
             self._start_from(config.init)
-        self.averaged_model = build_model(config.network).to(self.device).eval()
         self.progress = load_run(config, self.learner) if resume else Progress()
-        self.metrics = MetricsFile(config.metrics_file, self.progress.step)
-        self.noisy_scores = score_noisy(self.items)
-        self.skipped_in_a_row = 0
+        self.checkpoints = Checkpoints(
+            config, self.learner, self.progress, self._data_facts(), read_sources(config.data)
+        )
+        self.steps = GuardedSteps(
+            self.learner, self.progress, self.mixer.files_of, self.checkpoints.last_good, self.tell
+        )
+        if processes.is_first:
+            if not resume:
+                write_description(config, device, processes.count)
+            self.metrics = MetricsFile(config.metrics_file, self.progress.step)
+            self.noisy_scores = score_noisy(self.items)
+
+    def _check_options(self) -> None:
+        if self.config.precision == "float16" and self.device.type != "cuda":
+            raise UsageError(
+                f"--precision float16 needs CUDA, and the device is {self.device.type}",
+                "give --precision bfloat16",
+            )
+        if self.config.batch_size < self.processes.count:
+            raise UsageError(
+                f"--batch-size {self.config.batch_size}: fewer clips than the "
+                f"{self.processes.count} processes",
+                "it is the number of clips of all devices together",
+            )
 
     def _open_data(self) -> None:
         training, validation = find_splits(self.config.data)
-        self.sources = read_sources(self.config.data)
 
         def on_file(done: int, total: int) -> None:
             self.tell(Decoding(done, total))
@@ -102,6 +150,12 @@ class _Run:
         )
         self.tell(self.data_report)
 
+    def _data_facts(self) -> dict[str, float]:
+        return {
+            "speech_hours": round(self.data_report.speech_hours, 2),
+            "noise_hours": round(self.data_report.noise_hours, 2),
+        }
+
     def _start_from(self, path: Path) -> None:
         """Take the weights of a checkpoint; raises CheckpointError if it is of another model."""
         start, info = load_checkpoint(path)
@@ -116,34 +170,64 @@ class _Run:
         """Step until the end or until asked to stop; validate and save on the way."""
         parameters = sum(parameter.numel() for parameter in self.learner.model.parameters())
         self.tell(Started(self.config.model, parameters, str(self.device), self.progress.step))
-        batches = training_batches(self.mixer, self.config, self.progress.step)
-        window = _Window(self.progress)
-        saved_at = validated_at = self.progress.seconds
-        while self._share_done() < 1.0 and not should_stop():
+        try:
+            return self._loop(should_stop)
+        except RuntimeError as error:
+            if is_lost_contact(error) and self.processes.is_first:
+                self._save()
+            raise
+
+    def _loop(self, should_stop: Callable[[], bool]) -> Finished:
+        batches = training_batches(self.mixer, self.config, self.progress.step, self.processes)
+        window = ReportWindow(self.progress)
+        if self.config.init is not None and self.progress.step == 0:
+            self._validate()  # so that fine-tuning that makes it worse changes nothing
+        saved_seconds = self.progress.seconds
+        while self._goes_on(should_stop):
             self._timed_step(batches, window)
-            now = self.progress.seconds
+            if not self.processes.is_first:
+                continue
             if window.seconds >= REPORT_SECONDS:
                 window = self._report(window)
-            if now - validated_at >= 60 * self.config.validate_minutes:
+            if self.config.keep_every and self.progress.step % self.config.keep_every == 0:
+                self.checkpoints.keep()
+            now = self.progress.seconds
+            if now - self.progress.validated_seconds >= 60 * self.config.validate_minutes:
                 self._validate()
-                validated_at = now
-            if now - saved_at >= 60 * self.config.save_minutes:
+            if now - saved_seconds >= 60 * self.config.save_minutes:
                 self._save()
-                saved_at = now
+                saved_seconds = now
         return self._finish(window)
 
-    def _finish(self, window: _Window) -> Finished:
-        if window.steps:
-            self._report(window)
-        complete = self._share_done() >= 1.0
-        if complete:
-            self._validate()
-        self._save()
+    def _goes_on(self, should_stop: Callable[[], bool]) -> bool:
+        """Whether there is another step; the first process decides, any one may be asked to stop.
+
+        The others come here while the first validates or saves, and wait for it.
+        """
+        is_first = self.processes.is_first
+        share, is_over, is_stopped = self.processes.largest(
+            self._share_done() if is_first else 0.0,
+            is_first and self._has_converged(),
+            should_stop(),
+        )
+        self.share, self.is_complete = share, share >= 1.0 or bool(is_over)
+        return not (self.is_complete or is_stopped)
+
+    def _finish(self, window: ReportWindow) -> Finished:
+        if self.processes.is_first:
+            if window.steps:
+                self._report(window)
+            if self._has_converged():
+                self.tell(StoppedEarly(self.progress.step, self.progress.validations_since_best))
+            elif self.is_complete:
+                self._validate()
+            self._save()
+        self.processes.wait()
         best = self.config.best_weights if self.config.best_weights.exists() else None
         finished = Finished(
             self.progress.step,
             self.progress.seconds,
-            complete,
+            self.is_complete,
             best or self.config.last_weights,
         )
         self.tell(finished)
@@ -158,113 +242,49 @@ class _Run:
         seconds = progress.processor_seconds if by_processor else progress.seconds
         return seconds / (60 * self.config.minutes)
 
-    def _timed_step(self, batches: Iterator[tuple[Tensor, Tensor]], window: _Window) -> None:
+    def _has_converged(self) -> bool:
+        patience = self.config.patience_validations
+        return 0 < patience <= self.progress.validations_since_best
+
+    def _timed_step(self, batches: Iterator[tuple[Tensor, Tensor]], window: ReportWindow) -> None:
         started, processor_started = time.monotonic(), time.process_time()
-        noisy, target = next(batches)
+        clips = next(batches)
         window.waited += time.monotonic() - started
-        result = self.learner.step(noisy, target, self.progress.step, self._share_done())
+        result = self.steps.step(clips, self.share)
         if result.is_finite:
             window.add(result)
-            self.skipped_in_a_row = 0
-        else:
-            self._count_skipped()
         self.progress.step += 1
         self.progress.seconds += time.monotonic() - started
         self.progress.processor_seconds += time.process_time() - processor_started
 
-    def _count_skipped(self) -> None:
-        self.progress.skipped_steps += 1
-        self.skipped_in_a_row += 1
-        if self.skipped_in_a_row >= _SKIPPED_IN_A_ROW:
-            raise MbsError(
-                f"step {self.progress.step}: loss or gradient was not finite "
-                f"{_SKIPPED_IN_A_ROW} times in a row",
-                f"the last good state is {self.config.run_state}; lower --learning-rate",
-            )
-
-    def _report(self, window: _Window) -> _Window:
+    def _report(self, window: ReportWindow) -> ReportWindow:
         share = max(self._share_done(), 1e-9)
         left = self.progress.seconds * (1 / share - 1)
         report = window.report(self.config.batch_size, share, left)
-        self.metrics.add(report)
-        self.tell(report)
-        return _Window(self.progress)
+        self._record(report)
+        return ReportWindow(self.progress)
 
     def _validate(self) -> None:
-        self.learner.average.copy_to(self.averaged_model)
-        scores = score_model(self.averaged_model, self.items, self.device)
+        """Score the averaged weights and keep them if they are the best; others wait for this."""
+        if not self.processes.is_first:
+            return
+        progress = self.progress
+        scores = score_model(self.checkpoints.average(), self.items, self.device)
         score = selection_score(scores) if len(scores) == 3 else None
-        best = self.progress.best_score
-        is_best = score is not None and (best is None or score > best)
+        is_best = score is not None and (progress.best_score is None or score > progress.best_score)
         if is_best:
-            self.progress.best_score = score
-            self._write_weights(self.config.best_weights, scores)
-        validated = Validated(self.progress.step, scores, self.noisy_scores, is_best)
-        self.metrics.add(validated)
-        self.tell(validated)
+            progress.best_score = score
+            self.checkpoints.save_best(scores)
+        progress.validations_since_best = 0 if is_best else progress.validations_since_best + 1
+        progress.validated_seconds = progress.seconds
+        validated = Validated(progress.step, scores, self.noisy_scores, is_best)
+        self._record(validated)
+
+    def _record(self, event: Report | Validated) -> None:
+        with self.checkpoints.naming_last_good():
+            self.metrics.add(event)
+        self.tell(event)
 
     def _save(self) -> None:
-        self.learner.average.copy_to(self.averaged_model)
-        self._write_weights(self.config.last_weights, {})
-        save_run(self.config, self.progress, self.learner)
+        self.checkpoints.save()
         self.tell(Saved(self.progress.step, self.config.run_state))
-
-    def _write_weights(self, path: Path, scores: dict[str, float]) -> None:
-        """The averaged weights as a checkpoint that says how they came about."""
-        facts = {
-            "steps": self.progress.step,
-            "hours": round(self.progress.seconds / 3600, 3),
-            "processor_hours": round(self.progress.processor_seconds / 3600, 3),
-            "clips": self.progress.step * self.config.batch_size,
-            "speech_hours": round(self.data_report.speech_hours, 2),
-            "noise_hours": round(self.data_report.noise_hours, 2),
-            "device": str(self.device),
-            "torch": torch.__version__,
-            "init_sha256": file_sha256(self.config.init) if self.config.init else None,
-            "recipe": recipe_of(self.config),
-            "validation": scores,
-        }
-        preset = "custom" if self.config.switches else self.config.model
-        info = CheckpointInfo(preset, facts, self.sources)
-        save_checkpoint(path, self.averaged_model, info)
-
-
-@dataclass
-class _Window:
-    """Sums since the last report."""
-
-    progress: Progress
-
-    def __post_init__(self) -> None:
-        self.start_step, self.start_seconds = self.progress.step, self.progress.seconds
-        self.sums: defaultdict[str, float] = defaultdict(float)
-        self.steps, self.waited, self.rate = 0, 0.0, 0.0
-
-    @property
-    def seconds(self) -> float:
-        return self.progress.seconds - self.start_seconds
-
-    def add(self, result: StepResult) -> None:
-        self.sums["loss"] += result.loss.item()
-        self.sums["gradient_norm"] += result.gradient_norm.item()
-        for name, part in result.parts.items():
-            self.sums[name] += part.item()
-        self.steps += 1
-        self.rate = result.learning_rate
-
-    def report(self, batch_size: int, share: float, seconds_left: float) -> Report:
-        means = {name: value / max(self.steps, 1) for name, value in self.sums.items()}
-        return Report(
-            step=self.progress.step,
-            loss=means.pop("loss", float("nan")),
-            gradient_norm=means.pop("gradient_norm", float("nan")),
-            parts=means,
-            learning_rate=self.rate,
-            clips_per_second=(self.progress.step - self.start_step)
-            * batch_size
-            / max(self.seconds, 1e-9),
-            data_wait_share=self.waited / max(self.seconds, 1e-9),
-            progress=min(share, 1.0),
-            seconds_left=seconds_left,
-            skipped_steps=self.progress.skipped_steps,
-        )
