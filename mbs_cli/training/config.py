@@ -75,11 +75,15 @@ class TrainConfig:
         default=False,
     )
     learning_rate: float = option("Learning rate after the warm-up.", default=1e-3)
-    warmup_steps: int = 200  # steps of linearly rising learning rate
-    final_rate: float = 0.01  # share of the learning rate that the cosine ends at
-    weight_decay: float = 0.01  # not on biases, gains, decays and step sizes
-    gradient_clip: float = 5.0  # largest norm of the gradient
-    ema_decay: float = 0.999  # of the averaged weights, which are what is kept in the end
+    warmup_steps: int = option("Steps of linearly rising learning rate.", default=200)
+    final_rate: float = option("Share of the learning rate that the cosine ends at.", default=0.01)
+    weight_decay: float = option(
+        "Of all weights but biases, gains, decays and step sizes.", default=0.01
+    )
+    gradient_clip: float = option("Largest norm of the gradient.", default=5.0)
+    ema_decay: float = option(
+        "Of the averaged weights, which are what is validated and kept.", default=0.999
+    )
     pcs_targets: bool = option(
         "Train towards speech with perceptual contrast stretching: higher PESQ, lower CBAK and "
         "SI-SDR.",
@@ -129,6 +133,7 @@ class TrainConfig:
             ("--batch-size", self.batch_size),
             ("--micro-batch", self.micro_batch),
             ("--learning-rate", self.learning_rate),
+            ("--gradient-clip", self.gradient_clip),
             ("--save-minutes", self.save_minutes),
             ("--keep-every", self.keep_every),
             ("--validate-minutes", self.validate_minutes),
@@ -136,9 +141,17 @@ class TrainConfig:
         ):
             if value is not None and not (math.isfinite(value) and value > 0):
                 raise UsageError(f"{flag} {value}: expected a number above 0")
-        for flag, count in (("--patience", self.patience), ("--workers", self.workers)):
-            if count is not None and count < 0:
-                raise UsageError(f"{flag} {count}: expected 0 or more")
+        for flag, value in (
+            ("--warmup-steps", self.warmup_steps),
+            ("--weight-decay", self.weight_decay),
+            ("--patience", self.patience),
+            ("--workers", self.workers),
+        ):
+            if value is not None and not (math.isfinite(value) and value >= 0):
+                raise UsageError(f"{flag} {value}: expected 0 or more")
+        for flag, share in (("--final-rate", self.final_rate), ("--ema-decay", self.ema_decay)):
+            if not 0 <= share <= 1:
+                raise UsageError(f"{flag} {share}: expected a share from 0 to 1")
 
     @property
     def network(self) -> ModelConfig:

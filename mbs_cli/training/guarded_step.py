@@ -13,7 +13,7 @@ from mbs_cli.training.events import Event, MicroBatchHalved
 from mbs_cli.training.fitting import fitting_micro_batch, halved, make_room, memory_error
 from mbs_cli.training.loader import clip_numbers
 from mbs_cli.training.run_state import Progress
-from mbs_cli.training.step import Learner, StepResult
+from mbs_cli.training.step import Gradients, Learner, StepResult
 
 _SKIPPED_IN_A_ROW = 20  # non-finite steps that end the run
 _FILES_NAMED = 12
@@ -52,17 +52,18 @@ class GuardedSteps:
         """
         if self.must_rehearse:
             self._agree_on_micro_batch(clips)
-        result = self._step(clips, share)
-        while result is None:
+        gradients = self._gradients(clips)
+        while gradients is None:
             self._shrink(clips)
-            result = self._step(clips, share)
+            gradients = self._gradients(clips)
+        result = self.learner.apply(gradients, self.progress.step, share)
         self._count(result)
         return result
 
-    def _step(self, clips: tuple[Tensor, Tensor], share: float) -> StepResult | None:
+    def _gradients(self, clips: tuple[Tensor, Tensor]) -> Gradients | None:
         """None if memory ran out; the attempt's tensors are gone when this has returned."""
         try:
-            return self.learner.step(*clips, self.progress.step, share)
+            return self.learner.gradients(*clips)
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
@@ -72,9 +73,7 @@ class GuardedSteps:
         make_room(self.learner)
         size = min(self.learner.micro_batch or len(clips[0]), len(clips[0]))
         if size == 1 or not self.auto_batch or self.learner.processes.count > 1:
-            error = memory_error(self.learner, clips)
-            error.hint += f"; {self.last_good()}"
-            raise error
+            raise memory_error(self.learner, clips)
         self._use(halved(size))
 
     def _agree_on_micro_batch(self, clips: tuple[Tensor, Tensor]) -> None:

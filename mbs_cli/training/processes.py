@@ -134,9 +134,10 @@ def _device_of(local_rank: int, device: str) -> torch.device:
     return torch.device("cuda", local_rank)
 
 
-def is_lost_contact(error: RuntimeError) -> bool:
+def is_lost_contact(error: Exception) -> bool:
     """Whether this is how torch says that another process does not answer any more."""
-    return isinstance(error, dist.DistError) or bool(_LOST_CONTACT.search(str(error)))
+    is_told_by_text = isinstance(error, RuntimeError) and _LOST_CONTACT.search(str(error))
+    return isinstance(error, dist.DistError) or bool(is_told_by_text)
 
 
 def was_restarted() -> bool:

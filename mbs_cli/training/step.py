@@ -25,6 +25,15 @@ from mbs_cli.training.processes import Processes
 
 
 @dataclass(frozen=True)
+class Gradients:
+    """The gradients of a batch lie in the model; this is what they come from."""
+
+    loss: Tensor
+    parts: dict[str, Tensor]  # of the loss, before weighting
+    norm: Tensor  # of the gradients, before clipping
+
+
+@dataclass(frozen=True)
 class StepResult:
     """What a step saw; the weights have changed only if `is_finite`."""
 
@@ -76,22 +85,28 @@ class Learner:
         return tensors
 
     def step(self, noisy: Tensor, target: Tensor, number: int, progress: float) -> StepResult:
-        """Learn from noisy and clean (B, S); step `number` is the one at `progress` of the run.
+        """Learn from noisy and clean (B, S); step `number` is the one at `progress` of the run."""
+        return self.apply(self.gradients(noisy, target), number, progress)
 
-        Whatever it raises, nothing has changed: the same step can be done again.
-        """
-        rate = learning_rate_at(number, progress, self.config)
-        set_learning_rate(self.optimizer, rate)
+    def gradients(self, noisy: Tensor, target: Tensor) -> Gradients:
+        """What noisy and clean (B, S) say; if it raises, nothing has changed."""
         with _rewound_on_failure(self.device):
             loss, parts = self.accumulate(noisy, target)
             self.scaler.unscale_(self.optimizer)
             norm = nn.utils.clip_grad_norm_(self.model.parameters(), self.config.gradient_clip)
+        return Gradients(loss, parts, norm)
+
+    def apply(self, gradients: Gradients, number: int, progress: float) -> StepResult:
+        """Change the weights by the gradients just computed, unless something is not finite."""
+        rate = learning_rate_at(number, progress, self.config)
+        set_learning_rate(self.optimizer, rate)
+        loss, norm = gradients.loss, gradients.norm
         is_finite = bool(torch.isfinite(loss) & torch.isfinite(norm))
         if is_finite:
             self.scaler.step(self.optimizer)
             self.average.update(self.model, number)
         self.scaler.update()
-        return StepResult(loss, parts, norm, rate, is_finite)
+        return StepResult(loss, gradients.parts, norm, rate, is_finite)
 
     def accumulate(self, noisy: Tensor, target: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """The gradients of the whole batch, piece by piece; its loss, and the parts of it.
@@ -115,10 +130,14 @@ class Learner:
         return sums.pop("loss"), sums
 
     def rehearse(self, noisy: Tensor, target: Tensor) -> None:
-        """Compute the gradients of these clips at once, tell no other process, and forget them."""
+        """Compute the gradients of these clips at once, tell no other process, and forget them.
+
+        It is done twice, as the second piece of a batch needs more memory than the first.
+        """
         noisy, target = noisy.to(self.device), target.to(self.device)
         with _rewound_on_failure(self.device), self._gradients_shared(is_wanted=False):
-            self._backward(noisy, target, averaged_items(noisy, target))
+            for _ in range(2):
+                self._backward(noisy, target, averaged_items(noisy, target))
         self.optimizer.zero_grad(set_to_none=True)
 
     def _gradients_shared(self, *, is_wanted: bool) -> AbstractContextManager[None]:

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from mbs_cli.data.layout import find_splits, read_sources
-from mbs_cli.errors import CheckpointError, UsageError
+from mbs_cli.errors import CheckpointError, OutOfMemory, UsageError
+from mbs_cli.memory import is_out_of_memory
 from mbs_cli.models.checkpoint import load_checkpoint
 from mbs_cli.training.config import TrainConfig
 from mbs_cli.training.events import (
@@ -172,8 +173,14 @@ class _Run:
         self.tell(Started(self.config.model, parameters, str(self.device), self.progress.step))
         try:
             return self._loop(should_stop)
-        except RuntimeError as error:
-            if is_lost_contact(error) and self.processes.is_first:
+        except (OutOfMemory, RuntimeError, MemoryError) as error:
+            if is_out_of_memory(error):
+                raise OutOfMemory(
+                    f"step {self.progress.step}: memory ran out beside the step: {error}",
+                    f"lower --workers or free memory; {self.checkpoints.last_good()}",
+                ) from error
+            is_intact = isinstance(error, OutOfMemory) or is_lost_contact(error)
+            if is_intact and self.progress.step and self.processes.is_first:
                 self._save()
             raise
 
