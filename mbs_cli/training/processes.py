@@ -21,6 +21,7 @@ from torch import Tensor
 
 from mbs_cli.device import Device, resolve_device
 from mbs_cli.errors import DeviceError, MbsError
+from mbs_cli.training.rendezvous import meet
 
 _LONGEST_WAIT = timedelta(days=7)
 _LOST_CONTACT = re.compile(r"gloo|NCCL|Connection (closed|reset)|Broken pipe", re.IGNORECASE)
@@ -33,6 +34,7 @@ class Processes:
     rank: int = 0
     count: int = 1
     local_rank: int = 0  # on this machine
+    is_restart: bool = False  # torchrun has started them again after a failure
     agreements: dist.ProcessGroup | None = None  # None: there is one process
 
     @property
@@ -94,14 +96,15 @@ def joined_processes(device: str) -> Iterator[tuple[Processes, torch.device]]:
     MbsError if another process is gone.
     """
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
-        yield Processes(), resolve_device(device)
+        is_restart = int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0
+        yield Processes(is_restart=is_restart), resolve_device(device)
         return
     local_rank = int(os.environ["LOCAL_RANK"])
     chosen = _device_of(local_rank, device)
-    dist.init_process_group("cpu:gloo,cuda:nccl" if chosen.type == "cuda" else "gloo")
+    is_restart = meet("cpu:gloo,cuda:nccl" if chosen.type == "cuda" else "gloo")
     rank = dist.get_rank()
     agreements = dist.new_group(backend="gloo", timeout=_LONGEST_WAIT)
-    processes = Processes(rank, dist.get_world_size(), local_rank, agreements)
+    processes = Processes(rank, dist.get_world_size(), local_rank, is_restart, agreements)
     try:
         yield processes, chosen
     except MbsError as error:
@@ -138,8 +141,3 @@ def is_lost_contact(error: Exception) -> bool:
     """Whether this is how torch says that another process does not answer any more."""
     is_told_by_text = isinstance(error, RuntimeError) and _LOST_CONTACT.search(str(error))
     return isinstance(error, dist.DistError) or bool(is_told_by_text)
-
-
-def was_restarted() -> bool:
-    """Whether torchrun started this process again after a failure."""
-    return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0

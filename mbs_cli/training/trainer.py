@@ -28,7 +28,7 @@ from mbs_cli.training.events import (
 from mbs_cli.training.guarded_step import GuardedSteps
 from mbs_cli.training.loader import make_mixer, training_batches
 from mbs_cli.training.metrics_file import MetricsFile
-from mbs_cli.training.processes import Processes, is_lost_contact, joined_processes, was_restarted
+from mbs_cli.training.processes import Processes, is_lost_contact, joined_processes
 from mbs_cli.training.report_window import ReportWindow
 from mbs_cli.training.run_folder import Checkpoints, write_description
 from mbs_cli.training.run_state import Progress, load_run
@@ -59,7 +59,7 @@ def train(
     """
     with joined_processes(config.device) as (processes, device):
         if processes.is_first:
-            resume = _decide_resume(config, resume)
+            resume = _decide_resume(config, resume, processes.is_restart)
         else:
             on_event = _ignore
         resume = bool(processes.largest(processes.is_first and resume)[0])
@@ -70,10 +70,10 @@ def _ignore(_: Event) -> None:
     """Tell nobody."""
 
 
-def _decide_resume(config: TrainConfig, resume: bool) -> bool:
+def _decide_resume(config: TrainConfig, resume: bool, is_restart: bool) -> bool:
     """Whether there is a run to go on with; raises UsageError if that is not what was asked for."""
     is_there = config.run_state.exists()
-    if was_restarted():
+    if is_restart:
         return is_there
     if is_there and not resume:
         raise UsageError(
