@@ -20,16 +20,18 @@ from mbs_cli.training.events import (
     Event,
     Failed,
     Finished,
+    MicroBatchHalved,
     OnEvent,
     Remark,
     Scoring,
     Started,
+    StoppedEarly,
     Validated,
 )
 
 _DECODED_PER_LINE = 500
 _FRAMES_PER_SECOND = 2
-_ABOVE_THE_VIEW = (DataReport, Started, Validated, Remark)
+_ABOVE_THE_VIEW = (Started, MicroBatchHalved, Validated, StoppedEarly, Remark)
 
 
 @contextmanager

@@ -92,10 +92,10 @@ class LiveView:
             return "first steps", 0.0
         if self._ending:
             return f"{self._ending} at step {report.step:,}", report.progress
-        passed = min(time.monotonic() - self._reported_at, report.seconds_left)
-        total = report.seconds / max(report.progress, 1e-9)
-        share = min(report.progress + passed / max(total, 1e-9), 1.0)
-        return f"{duration(report.seconds_left - passed)} left", share
+        left = max(report.seconds_left, 1e-9)
+        passed = min(time.monotonic() - self._reported_at, left)
+        share = report.progress + (1 - report.progress) * passed / left
+        return f"{duration(left - passed)} left", share
 
     def _footer(self) -> str:
         saved = f"saved at step {self._saved.step:,}" if self._saved else "nothing saved yet"

@@ -10,11 +10,13 @@ from mbs_cli.training.events import (
     Event,
     Failed,
     Finished,
+    MicroBatchHalved,
     Remark,
     Report,
     Saved,
     Scoring,
     Started,
+    StoppedEarly,
     Validated,
 )
 
@@ -36,12 +38,18 @@ def describe(event: Event) -> str:
         case Validated():
             text = _describe_validation(event)
         case _:
-            text = _describe_ending(event)
+            text = _describe_turn(event)
     return text
 
 
-def _describe_ending(event: Saved | Remark | Finished | Failed) -> str:
+def _describe_turn(
+    event: MicroBatchHalved | StoppedEarly | Saved | Remark | Finished | Failed,
+) -> str:
     match event:
+        case MicroBatchHalved(step, size):
+            return f"step {step}: memory ran out; from here on --micro-batch {size}, same gradient"
+        case StoppedEarly(step, validations):
+            return f"step {step}: no better score in {validations} validations, see --patience"
         case Saved():
             return f"step {event.step}: saved {event.path}"
         case Remark(text):

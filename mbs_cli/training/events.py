@@ -33,6 +33,22 @@ class Started:
 
 
 @dataclass(frozen=True)
+class MicroBatchHalved:
+    """Memory ran out; the step is done again with that many clips at a time, as are all others."""
+
+    step: int
+    micro_batch: int
+
+
+@dataclass(frozen=True)
+class StoppedEarly:
+    """That many validations in a row were no better than the best one; the run ends."""
+
+    step: int
+    validations: int
+
+
+@dataclass(frozen=True)
 class Report:
     """Means over the steps since the last report. Every plain number is a column of metrics.csv."""
 
@@ -120,10 +136,12 @@ Event = (
     Decoding
     | DataReport
     | Started
+    | MicroBatchHalved
     | Report
     | Scoring
     | Validated
     | Saved
+    | StoppedEarly
     | Remark
     | Finished
     | Failed

@@ -20,14 +20,9 @@ from torch import Tensor
 from mbs_cli.audio.stft import stft
 from mbs_cli.errors import MbsError
 from mbs_cli.models.discriminator import Discriminator
-from mbs_cli.training.collective import (
-    own_rows,
-    process_count,
-    rows_of_all,
-    sum_over_processes,
-)
 from mbs_cli.training.config import TrainConfig
 from mbs_cli.training.pesq_labels import Measurement, PesqLabels, wait_for_pesq
+from mbs_cli.training.processes import Processes
 from mbs_cli.training.spectra import Comparison, Spectra, is_audible
 
 DELAY_STEPS = 8
@@ -55,12 +50,16 @@ class MetricDiscriminator:
     """
 
     def __init__(
-        self, config: TrainConfig, device: torch.device, workers: int | None = None
+        self,
+        config: TrainConfig,
+        device: torch.device,
+        processes: Processes | None = None,
+        workers: int | None = None,
     ) -> None:
         """Raises UsageError if PESQ cannot be measured; `workers` None: as many as cores allow."""
+        self.device, self.processes = device, processes or Processes()
         items = min(config.loss.metric_items, config.batch_size)
-        self.own_items = max(1, items // process_count())  # the same number in every process
-        self.device = device
+        self.own_items = max(1, items // self.processes.count)  # the same in every process
         self.labels = PesqLabels(workers)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
@@ -78,16 +77,18 @@ class MetricDiscriminator:
         self._fresh.clear()
 
     def term(self, comparison: Comparison) -> Tensor:
-        """Mean squared distance from 1 of the scores of what is heard; 0 before it has learnt.
-
-        Items whose target is silence have no PESQ and do not count.
-        """
+        """The `distance` of a piece of the batch, whose clips are noted; 0 before it has learnt."""
         wanted, heard = comparison.wanted_samples, comparison.heard_samples
         missing = self.own_items - sum(len(clips) for clips, _ in self._fresh)
         self._fresh.append((wanted[:missing].detach(), heard[:missing].detach()))
-        if not self.learnt:
-            return heard.new_zeros(())
-        audible = is_audible(wanted)
+        return self.distance(comparison) if self.learnt else heard.new_zeros(())
+
+    def distance(self, comparison: Comparison) -> Tensor:
+        """Mean squared distance from 1 of the scores of what is heard.
+
+        Items whose target is silence have no PESQ and do not count.
+        """
+        audible = is_audible(comparison.wanted_samples)
         scores = self.network(comparison.wanted.magnitude, comparison.heard.magnitude)
         errors = torch.where(audible, (1 - scores).square(), 0.0)
         return errors.sum() / audible.sum().clamp_min(1)
@@ -100,7 +101,7 @@ class MetricDiscriminator:
         if self._fresh:
             own = (torch.cat(clips).cpu() for clips in zip(*self._fresh, strict=True))
             self._fresh.clear()
-            self._hand_over(step, *map(rows_of_all, own))
+            self._hand_over(step, *map(self.processes.rows_of_all, own))
         while self._under_way and self._under_way[0].step <= step - DELAY_STEPS:
             self._learn_from(self._under_way.popleft())
 
@@ -141,14 +142,15 @@ class MetricDiscriminator:
         """Begin to measure; a clip that is not finite becomes silence, which has no PESQ."""
         is_finite = torch.isfinite(heard.square().sum(1, keepdim=True))
         heard = torch.where(is_finite, heard, 0.0)
-        measurements = self.labels.submit(own_rows(clean), own_rows(heard))
+        own = self.processes.own_rows
+        measurements = self.labels.submit(own(clean), own(heard))
         self._under_way.append(_Clips(step, clean, heard, measurements))
 
     def _learn_from(self, clips: _Clips) -> None:
         """One update towards the PESQ of the clips, scaled to (PESQ - 1) / 3.5, and 1 for clean."""
         goals, counts = (values.to(self.device) for values in self._wait_for_goals(clips))
         clean, heard = (
-            Spectra(stft(own_rows(samples).to(self.device))).magnitude
+            Spectra(stft(self.processes.own_rows(samples).to(self.device))).magnitude
             for samples in (clips.clean, clips.heard)
         )
         self.network.train().requires_grad_()
@@ -178,7 +180,7 @@ class MetricDiscriminator:
     def _update(self, gradients: tuple[Tensor, ...], count: Tensor) -> None:
         """Step along the mean gradient over the clips of all processes, if there are any."""
         flat = torch.cat([*(gradient.flatten() for gradient in gradients), count[None]])
-        flat = sum_over_processes(flat)
+        flat = self.processes.total(flat)
         if not bool((flat[-1] > 0) & torch.isfinite(flat).all()):
             return
         mean = (flat[:-1] / flat[-1]).split([gradient.numel() for gradient in gradients])

@@ -9,7 +9,6 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import torch
@@ -23,22 +22,6 @@ from mbs_cli.training.losses import enhancement_loss, negative_si_sdr_bels
 from mbs_cli.training.optimizer import learning_rate_at
 from mbs_cli.training.run_state import recipe_of
 from mbs_cli.training.trainer import train
-
-
-@pytest.fixture
-def config(data: Path, cache: Path, tmp_path: Path) -> TrainConfig:
-    return TrainConfig(
-        data=data,
-        out=tmp_path / "run",
-        model="mbs-net-small",
-        steps=6,
-        batch_size=2,
-        warmup_steps=2,
-        device="cpu",
-        workers=0,
-        validation_items=2,
-        cache=cache,
-    )
 
 
 def test_the_loss_falls_and_the_run_folder_is_complete(config: TrainConfig) -> None:
