@@ -43,7 +43,7 @@ def command(config: TrainConfig, *more: str) -> list[str]:
 @pytest.mark.slow
 def test_three_kills_at_random_moments_change_no_bit(config: TrainConfig) -> None:
     config = replace(
-        config, steps=60, batch_size=1, validation_items=1, save_minutes=0.003, workers=1
+        config, steps=40, batch_size=1, validation_items=1, save_minutes=0.003, workers=1
     )
     undisturbed = replace(config, out=config.out / "undisturbed")
     killed = replace(config, out=config.out / "killed")
@@ -57,7 +57,7 @@ def test_three_kills_at_random_moments_change_no_bit(config: TrainConfig) -> Non
         ) as process:
             assert process.stderr is not None
             if kills < 3 and any("saved" in line for line in process.stderr):
-                time.sleep(moments.uniform(0.0, 1.0))
+                time.sleep(moments.uniform(0.0, 0.5))
                 process.kill()
                 kills += 1
             process.communicate()
