@@ -69,7 +69,7 @@ class Processes:
         return torch.cat(parts)
 
     def own_rows(self, rows: Tensor) -> Tensor:
-        """This process's part of `rows_of_all`: at least one, if need be another's as well."""
+        """What of `rows_of_all` is for this process: at least one, if need be another's as well."""
         last = max(self.count, len(rows))
         return rows[torch.arange(self.rank, last, self.count) % len(rows)]
 

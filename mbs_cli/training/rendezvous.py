@@ -36,7 +36,7 @@ def _invite(store: Store, count: int) -> str:
     store.add(_ATTEMPTS, 1)
     store.set(_NAME, name)
     for rank in range(1, count):
-        store.set(f"{name}/welcome/{rank}", store.get(f"{name}/guest/{rank}"))
+        store.set(f"{name}/welcome/{rank}", store.get(f"{name}/guest/{rank}").decode())
     return name
 
 

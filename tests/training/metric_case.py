@@ -13,14 +13,17 @@ from torch import Tensor, distributed
 from mbs_cli.audio.stft import stft
 from mbs_cli.training.config import LossConfig, TrainConfig
 from mbs_cli.training.metric_discriminator import DELAY_STEPS, MetricDiscriminator
+from mbs_cli.training.processes import Processes
 from mbs_cli.training.spectra import Comparison, compare
 
 CONFIG = LossConfig(metric=1.0, metric_start=0.0, metric_items=2)
 
 
-def make_metric(seed: int = 1, workers: int = 1) -> MetricDiscriminator:
+def make_metric(
+    seed: int = 1, workers: int = 1, processes: Processes | None = None
+) -> MetricDiscriminator:
     config = TrainConfig(Path(), Path(), steps=1, batch_size=2, seed=seed, loss=CONFIG)
-    return MetricDiscriminator(config, torch.device("cpu"), workers)
+    return MetricDiscriminator(config, torch.device("cpu"), processes, workers)
 
 
 def at_step(noisy: Tensor, clean: Tensor, step: int) -> Comparison:
@@ -44,7 +47,8 @@ def share(rank: int, folder: Path) -> None:
     """One clip for each of two processes; saved and resumed on the way."""
     distributed.init_process_group("gloo", f"file://{folder}/meet", rank=rank, world_size=2)
     noisy, clean = (read_clips(kind)[rank : rank + 1] for kind in ("noisy", "clean"))
-    first, resumed = make_metric(), make_metric(seed=2)
+    processes = Processes(rank, count=2, agreements=distributed.group.WORLD)
+    first, resumed = (make_metric(seed, processes=processes) for seed in (1, 2))
     run_steps(first, noisy, clean, range(DELAY_STEPS + 1))
     save_file(first.state_dict(), folder / f"{rank}.safetensors")
     distributed.barrier()

@@ -1,4 +1,4 @@
-"""Two processes under torchrun train like one; one that dies ends the job, a restart goes on."""
+"""Two processes under torchrun train like one, end when one dies, and go on after a restart."""
 
 from __future__ import annotations
 
@@ -7,15 +7,14 @@ import shlex
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import replace
 
 import psutil
 import pytest
 import torch
-from mbs_cli.training.options import command_line
 from safetensors.torch import load_file
 
+from mbs_cli.options import command_line
 from mbs_cli.training.config import TrainConfig
 from mbs_cli.training.processes import Processes
 from mbs_cli.training.step import Learner
@@ -45,14 +44,6 @@ def test_the_processes_share_a_batch_without_overlap(count: int, clips: int) -> 
 
 
 @pytest.mark.slow
-def test_a_batch_smaller_than_the_processes_is_refused(config: TrainConfig) -> None:
-    process = start(replace(config, batch_size=1))
-    _, errors = process.communicate(timeout=300)
-    assert process.returncode != 0
-    assert "--batch-size 1: fewer clips than the 2 processes" in errors
-
-
-@pytest.mark.slow
 def test_two_processes_reach_the_weights_of_one(config: TrainConfig) -> None:
     config = replace(config, batch_size=5, precision="float32", validation_items=1)
     one = replace(config, out=config.out / "one")
@@ -75,7 +66,7 @@ def test_two_processes_reach_the_weights_of_one(config: TrainConfig) -> None:
 
 @pytest.mark.slow
 def test_a_process_that_dies_ends_the_job_and_a_restart_goes_on(config: TrainConfig) -> None:
-    config = replace(config, steps=30, save_minutes=1e-6, validation_items=1)
+    config = replace(config, steps=20, save_minutes=1e-6, validation_items=1)
     process = start(config, restarts=1)
     assert process.stderr is not None
     assert any("saved" in line for line in process.stderr)
@@ -86,7 +77,7 @@ def test_a_process_that_dies_ends_the_job_and_a_restart_goes_on(config: TrainCon
     assert process.returncode == 0, errors
     assert "rank 0: another process of this run is gone" in errors
     assert re.search(r"parameters on cpu, from step [1-9]", errors)
-    assert "step 30: done" in errors
+    assert "step 20: done" in errors
 
 
 @pytest.mark.slow
@@ -94,7 +85,6 @@ def test_a_signal_to_torchrun_saves_the_run(config: TrainConfig) -> None:
     process = start(replace(config, steps=100000))
     assert process.stderr is not None
     assert any("from the start" in line for line in process.stderr)
-    time.sleep(3)
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=300)
     assert config.run_state.exists()

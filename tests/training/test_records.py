@@ -67,18 +67,8 @@ def validated(step: int, clips: tuple[Clip, ...] = ()) -> Validated:
 
 
 @pytest.fixture
-def config(data: Path, cache: Path, tmp_path: Path) -> TrainConfig:
-    return TrainConfig(
-        data=data,
-        out=tmp_path / "run",
-        model="mbs-net-small",
-        steps=2,
-        batch_size=1,
-        device="cpu",
-        workers=0,
-        validation_items=1,
-        cache=cache,
-    )
+def config(config: TrainConfig) -> TrainConfig:
+    return replace(config, steps=2, batch_size=1, validation_items=1)
 
 
 def rows_of(path: Path) -> list[dict[str, str]]:

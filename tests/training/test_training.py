@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import csv
 import math
-import signal
-import subprocess
-import sys
-import time
 from dataclasses import replace
 
 import pytest
@@ -58,32 +54,6 @@ def test_a_resumed_run_gives_the_same_numbers_as_an_undisturbed_one(config: Trai
     assert whole.keys() == pieces.keys()
     for name, tensor in whole.items():
         assert torch.equal(tensor, pieces[name]), name
-
-
-@pytest.mark.slow
-def test_a_run_killed_at_any_moment_resumes(config: TrainConfig) -> None:
-    command = [
-        *(sys.executable, "-m", "mbs_cli", "train", config.data, "--out", config.out),
-        *("--model", config.model, "--batch-size", "1", "--validation-items", "1"),
-        *("--save-minutes", "0.01", "--cache", config.cache, "--workers", "1", "--steps"),
-    ]
-    with subprocess.Popen([*map(str, command), "1000000"], stderr=subprocess.DEVNULL) as process:
-        deadline = time.monotonic() + 120
-        while not config.run_state.exists() and time.monotonic() < deadline:
-            time.sleep(0.05)
-        time.sleep(0.5)
-        process.send_signal(signal.SIGKILL)
-    config_steps = replace(config, batch_size=1, steps=1)
-    saved_steps = int(load_checkpoint(config.last_weights)[1].training["steps"])
-    done = subprocess.run(
-        [*map(str, command), str(saved_steps + 2), "--resume"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert f"trained for {saved_steps + 2} steps" in done.stdout
-    assert not list(config_steps.out.glob("*.part"))
 
 
 def test_resuming_with_another_recipe_names_the_option(config: TrainConfig) -> None:
