@@ -179,6 +179,8 @@ def rewrite_metadata(path: Path, change: Callable[[dict[str, Any]], None]) -> No
 def test_a_run_saved_before_an_option_existed_resumes_with_its_default(config: TrainConfig) -> None:
     def make_old(metadata: dict[str, Any]) -> None:
         metadata["config"].pop("pcs_targets")
+        metadata["config"]["loss"].pop("metric_items")
+        metadata["config"]["mixing"].pop("remix")
         metadata["config"]["bfloat16"] = metadata["config"].pop("precision") == "bfloat16"
         for name in ("format_version", "mbs_version", "network", "scaler"):
             metadata.pop(name)
