@@ -6,11 +6,9 @@ Arrays are float32 (S,) at 16 kHz; `rng` decides everything random.
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mbs_cli.audio.parameters import SAMPLE_RATE_HZ
-
-Samples = NDArray[np.float32]
+from mbs_cli.audio.samples import Samples
 
 # Reflections that arrive this soon are heard as part of the voice and stay in the target
 # (Bradley et al. 2003, "early" energy: 50 ms).

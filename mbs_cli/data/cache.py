@@ -14,6 +14,7 @@ import zlib
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import ContextVar
 from dataclasses import asdict, dataclass, field
 from functools import cached_property, lru_cache
 from itertools import islice
@@ -84,9 +85,25 @@ class AudioStore:
     def read(self, number: int, start: int = 0, count: int | None = None) -> NDArray[np.float32]:
         """Samples of one clip as they are in its file, from `start`, at most `count`."""
         clip = self.clips[number]
+        if (read := _files_read.get()) is not None:
+            read[clip.file] = None
         last = clip.length if count is None else min(clip.length, start + count)
         stored = _mapped(clip.audio)[clip.offset + start : clip.offset + last]
         return stored.astype(np.float32) * np.float32(clip.peak / FULL_SCALE)
+
+
+_files_read: ContextVar[dict[Path, None] | None] = ContextVar("files_read", default=None)
+
+
+def files_read(work: Callable[[], object]) -> list[Path]:
+    """The files whose clips `work` reads from any store, in that order, each once."""
+    read: dict[Path, None] = {}
+    token = _files_read.set(read)
+    try:
+        work()
+    finally:
+        _files_read.reset(token)
+    return list(read)
 
 
 @lru_cache(maxsize=_MAPPED_SHARDS)

@@ -2,7 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+
+from mbs_cli.errors import UsageError
+from mbs_cli.options import flags_of, option
+
+_SHARES = (
+    "second_noise",
+    "equaliser",
+    "room",
+    "narrow_band",
+    "overload",
+    "noise_alone",
+    "speech_alone",
+    "remix",
+    "band_mask",
+)
 
 
 @dataclass(frozen=True)
@@ -13,16 +29,47 @@ class MixingConfig:
     clean) is mixed with other speech just as noise files are.
     """
 
-    segment_seconds: float = 2.0
+    segment_seconds: float = option("Length of a training clip.", default=2.0)
     snr_db: tuple[float, float] = (-5.0, 18.0)  # level of the active speech against the noise
     level_dbfs: tuple[float, float] = (-35.0, -15.0)  # level of the active speech
-    second_noise: float = 0.3  # probability of a second noise on top of the first
     second_voice_gap_seconds: float = 0.3  # longest pause between two clips strung together
-    equaliser: float = 0.5  # probability, for speech and for noise
-    room: float = 0.2  # probability of a room around the speech
-    narrow_band: float = 0.04  # probability of a narrow-band line
-    overload: float = 0.03  # probability that the mixture is clipped
-    noise_alone: float = 0.02  # probability of silence as the target
-    speech_alone: float = 0.03  # probability of clean speech as the input
-    remix: float = 0.5  # of pairs: probability that speech and noise of two are mixed anew
-    band_mask: float = 0.0  # of pairs: widest share of the mel scale to cut out; 0.2 is usual
+    second_noise: float = option("Probability of a second noise on top of the first.", default=0.3)
+    equaliser: float = option(
+        "Probability of a random tone control, for speech and for noise.", default=0.5
+    )
+    room: float = option(
+        "Probability of a room around the speech, where there is rir/.", default=0.2
+    )
+    narrow_band: float = option("Probability of a narrow-band line.", default=0.04)
+    overload: float = option("Probability that the mixture is clipped.", default=0.03)
+    noise_alone: float = option("Probability of noise alone, with a silent target.", default=0.02)
+    speech_alone: float = option("Probability of clean speech as the input.", default=0.03)
+    remix: float = option(
+        "Of pairs: probability that speech and noise of two are mixed anew.", default=0.5
+    )
+    band_mask: float = option(
+        "Of pairs: widest share of the mel scale to cut out of a clip; 0.2 is usual.", default=0.0
+    )
+
+    def __post_init__(self) -> None:
+        flags = flags_of(self)
+        for name in _SHARES:
+            share = getattr(self, name)
+            if not 0 <= share <= 1:
+                raise UsageError(f"{flags[name]} {share}: expected a share from 0 to 1")
+        if self.noise_alone + self.speech_alone > 1:
+            raise UsageError(
+                f"--noise-alone {self.noise_alone} and --speech-alone {self.speech_alone}: "
+                "expected no more than 1 together"
+            )
+        if not 0.1 <= self.segment_seconds <= 60:
+            raise UsageError(
+                f"--segment-seconds {self.segment_seconds}: expected a number from 0.1 to 60"
+            )
+        if not 0 <= self.second_voice_gap_seconds <= 60:
+            gap = self.second_voice_gap_seconds
+            raise UsageError(f"mixing: a pause of {gap} s, expected one from 0 to 60 s")
+        for name in ("snr_db", "level_dbfs"):
+            low, high = getattr(self, name)
+            if not (math.isfinite(low) and math.isfinite(high) and low <= high):
+                raise UsageError(f"mixing: {name} from {low} to {high}, expected a range")

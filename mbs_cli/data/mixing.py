@@ -12,7 +12,8 @@ from typing import Protocol
 import numpy as np
 
 from mbs_cli.audio.parameters import SAMPLE_RATE_HZ
-from mbs_cli.data.augmentation import Samples, in_room, low_pass, overload, random_equaliser
+from mbs_cli.audio.samples import Samples
+from mbs_cli.data.augmentation import in_room, low_pass, overload, random_equaliser
 from mbs_cli.data.cache import AudioStore
 from mbs_cli.data.config import MixingConfig
 from mbs_cli.data.split import Recording

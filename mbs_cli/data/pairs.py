@@ -9,7 +9,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mbs_cli.data.augmentation import Samples, band_stop, random_band_hz
+from mbs_cli.audio.samples import Samples
+from mbs_cli.data.augmentation import band_stop, random_band_hz
 from mbs_cli.data.cache import AudioStore
 from mbs_cli.data.config import MixingConfig
 from mbs_cli.data.mixing import GroupSampler, Mixer, active_rms, within_full_scale

@@ -56,7 +56,7 @@ def iterate_scores(
     """The rows of `score_pairs` one by one; closing the iterator ends the children at once."""
     keys = check_metrics(metrics)
     children = max(1, jobs or os.cpu_count() or 1)
-    with _workers(children) as submit:
+    with open_workers(children) as submit:
         under_way: deque[Future[PairScore]] = deque()
         for pair in pairs:
             under_way.append(submit(pair, keys))
@@ -67,10 +67,13 @@ def iterate_scores(
 
 
 @contextmanager
-def _workers(
+def open_workers(
     count: int,
 ) -> Iterator[Callable[[ScorePair, Sequence[str]], Future[PairScore]]]:
-    """A function that hands a pair to the next idle one of `count` workers."""
+    """A function that hands a pair to the next idle one of `count` workers, and returns at once.
+
+    The workers start when they are first needed and end with the context.
+    """
     workers = [Worker() for _ in range(count)]
     idle: LifoQueue[Worker] = LifoQueue()  # the last one used is the one already started
     for worker in workers:

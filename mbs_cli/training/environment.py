@@ -19,3 +19,8 @@ def restart_with_kept_memory(arguments: list[str]) -> None:
     os.execve(  # noqa: S606 - this very command, without a shell
         sys.executable, command, os.environ | _KEEP_FREED_MEMORY
     )
+
+
+def is_first_process() -> bool:
+    """Whether this process is the one that shows and saves: the only one, or rank 0 of torchrun."""
+    return os.environ.get("RANK", "0") == "0"

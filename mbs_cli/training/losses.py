@@ -1,55 +1,112 @@
-"""The training loss: compressed spectra as the ear weighs them, and the waveform.
+"""The training loss: a weighted sum of what sets an estimate apart from its target.
 
 Letters: B batch, S samples, F frequency bins, T frames.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
 import torch
 from torch import Tensor
 
-from mbs_cli.audio.stft import istft, stft
-from mbs_cli.training.config import LossConfig
+from mbs_cli.training.config import WEIGHTS, LossConfig
+from mbs_cli.training.phase_loss import phase_error
+from mbs_cli.training.spectra import Comparison, compare, is_audible, level_scale
 
-_COMPRESSION = 0.3
-# Power below which a bin counts as this: |z|^0.3 has no finite slope at 0. The signals are scaled
-# to an RMS of 0.1 first, where a bin of speech has a power of about 1.
-_POWER_FLOOR = 1e-8
-_REFERENCE_RMS = 0.1
 _BEST_RATIO = 1e-3  # an error 30 dB below the target earns no more: clean input is not chased
+_FLOOR = 1e-8  # of energies in a ratio
+
+Part = Callable[[Comparison], Tensor]
 
 
 def enhancement_loss(
-    estimate: Tensor, noisy: Tensor, target: Tensor, config: LossConfig
+    estimate: Tensor,
+    noisy: Tensor,
+    target: Tensor,
+    config: LossConfig,
+    whole: Mapping[str, Tensor] | None = None,
+    metric: Part | None = None,
 ) -> tuple[Tensor, dict[str, Tensor]]:
-    """The weighted sum to minimise, and its parts before weighting.
+    """The weighted sum to minimise, and its parts before weighting; what has no weight is left out.
 
-    The weights follow GTCRN (Rong et al., ICASSP 2024).
+    The default weights follow GTCRN (Rong et al., ICASSP 2024).
     estimate (B, F, T, 2) for the inputs noisy (B, S) with targets (B, S). The estimate goes
     through iSTFT and STFT first, so that what is compared is what will be heard. Every item is
     scaled by the level of its noisy input, so that quiet items count as much as loud ones.
+    With `whole`, the `averaged_items` of a larger batch, these are a piece of that batch: sums and
+    parts are the share that the piece has in its means, and those of all pieces add up to them.
+    `metric` is the term of a discriminator, `MetricDiscriminator.term`.
     """
-    rms = noisy.square().mean(1, keepdim=True).sqrt().clamp_min(1e-6)
-    scale = _REFERENCE_RMS / rms
-    heard = istft(estimate, noisy.shape[1]) * scale
-    wanted = target * scale
-    heard_magnitude, heard_parts = _compress(stft(heard))
-    wanted_magnitude, wanted_parts = _compress(stft(wanted))
-    parts = {
-        "magnitude": (heard_magnitude - wanted_magnitude).square().mean(),
-        "complex": (heard_parts - wanted_parts).square().sum(-1).mean(),
-        "si_sdr": negative_si_sdr_bels(heard, wanted),
-    }
+    comparison = compare(estimate, noisy, target)
+    chosen = _PARTS if metric is None else _PARTS | {"metric": metric}
+    parts = {name: part(comparison) for name, part in chosen.items() if getattr(config, name) > 0}
+    if whole is not None:
+        counts = averaged_items(noisy, target)
+        parts = {
+            name: part * (counts[name] / whole[name].clamp_min(1)) for name, part in parts.items()
+        }
     total = sum(getattr(config, name) * part for name, part in parts.items())
     assert isinstance(total, Tensor)
     return total, parts
 
 
-def _compress(spectrum: Tensor) -> tuple[Tensor, Tensor]:
-    """Magnitude (B, F, T) and parts (B, F, T, 2) of |z|^0.3 e^{j phase}."""
-    power = spectrum.square().sum(-1) + _POWER_FLOOR
-    magnitude = power ** (_COMPRESSION / 2)
-    return magnitude, spectrum * (magnitude / power.sqrt())[..., None]
+def averaged_items(noisy: Tensor, target: Tensor) -> dict[str, Tensor]:
+    """How many items of a batch (B, S) each part of the loss is the mean of, as float scalars."""
+    items = torch.tensor(float(len(noisy)), device=noisy.device)
+    audible = is_audible(target * level_scale(noisy)).sum().float()
+    return dict.fromkeys(WEIGHTS, items) | {"si_sdr": audible, "metric": audible}
+
+
+def _magnitude_error(comparison: Comparison) -> Tensor:
+    return (comparison.heard.magnitude - comparison.wanted.magnitude).square().mean()
+
+
+def _complex_error(comparison: Comparison) -> Tensor:
+    return _mean_square(comparison.heard.compressed - comparison.wanted.compressed)
+
+
+def _si_sdr(comparison: Comparison) -> Tensor:
+    return negative_si_sdr_bels(comparison.heard_samples, comparison.wanted_samples)
+
+
+def _time_error(comparison: Comparison) -> Tensor:
+    return (comparison.heard_samples - comparison.wanted_samples).abs().mean()
+
+
+def _phase_error(comparison: Comparison) -> Tensor:
+    return phase_error(comparison.heard.spectrum, comparison.wanted.spectrum)
+
+
+def _inconsistency(comparison: Comparison) -> Tensor:
+    """What iSTFT and STFT change of the estimate (SCP-GAN, arXiv 2210.14474)."""
+    return _mean_square(comparison.estimated.compressed - comparison.heard.compressed)
+
+
+def _over_attenuation(comparison: Comparison) -> Tensor:
+    """What is missing from the target's magnitudes; too much is no fault here.
+
+    As the asymmetric loss of TEA-PSE (Ju et al., ICASSP 2022); DPDFNet (arXiv 2512.16420) reports
+    that a term against over-attenuation helps.
+    """
+    missing = comparison.wanted.magnitude - comparison.heard.magnitude
+    return missing.clamp_min(0).square().mean()
+
+
+_PARTS: dict[str, Part] = {
+    "magnitude": _magnitude_error,
+    "complex": _complex_error,
+    "si_sdr": _si_sdr,
+    "time": _time_error,
+    "phase": _phase_error,
+    "consistency": _inconsistency,
+    "over_attenuation": _over_attenuation,
+}
+
+
+def _mean_square(difference: Tensor) -> Tensor:
+    """Of complex values as (B, F, T, 2)."""
+    return difference.square().sum(-1).mean()
 
 
 def negative_si_sdr_bels(estimate: Tensor, target: Tensor) -> Tensor:
@@ -57,12 +114,10 @@ def negative_si_sdr_bels(estimate: Tensor, target: Tensor) -> Tensor:
 
     Items whose target is silence have no such ratio and are left out; 0 if all are.
     """
-    energy = target.square().sum(1)
-    audible = energy > 1e-6 * target.shape[1] * _REFERENCE_RMS**2
-    if not bool(audible.any()):
-        return estimate.sum() * 0.0
-    estimate, target, energy = estimate[audible], target[audible], energy[audible]
-    projection = (estimate * target).sum(1, keepdim=True) / energy[:, None] * target
+    audible = is_audible(target)
+    energy = target.square().sum(1, keepdim=True).clamp_min(_FLOOR)
+    projection = (estimate * target).sum(1, keepdim=True) / energy * target
     signal = projection.square().sum(1)
     error = (estimate - projection).square().sum(1)
-    return -torch.log10((signal + 1e-8) / (error + _BEST_RATIO * signal + 1e-8)).mean()
+    bels = torch.log10((signal + _FLOOR) / (error + _BEST_RATIO * signal + _FLOOR))
+    return -torch.where(audible, bels, 0.0).sum() / audible.sum().clamp_min(1)

@@ -19,7 +19,7 @@ def make_optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.AdamW:
     for name, parameter in model.named_parameters():
         plain = parameter.ndim < 2 or any(part in name for part in _UNDECAYED)
         (undecayed if plain else decayed).append(parameter)
-    return torch.optim.AdamW(
+    optimizer = torch.optim.AdamW(
         [
             {"params": decayed, "weight_decay": config.weight_decay},
             {"params": undecayed, "weight_decay": 0.0},
@@ -28,6 +28,19 @@ def make_optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.AdamW:
         betas=(0.9, 0.99),
         fused=True,
     )
+    _allocate_state(optimizer)
+    return optimizer
+
+
+def _allocate_state(optimizer: torch.optim.AdamW) -> None:
+    """What the first step would allocate, so that memory that suffices for it does for all."""
+    for group in optimizer.param_groups:
+        for parameter in group["params"]:
+            optimizer.state[parameter] = {
+                "step": torch.zeros((), device=parameter.device),
+                "exp_avg": torch.zeros_like(parameter, memory_format=torch.preserve_format),
+                "exp_avg_sq": torch.zeros_like(parameter, memory_format=torch.preserve_format),
+            }
 
 
 def learning_rate_at(step: int, progress: float, config: TrainConfig) -> float:

@@ -2,22 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 
 from mbs_cli.audio.pcs import stretch_waveform
 from mbs_cli.audio.stft import stft
+from mbs_cli.errors import CheckpointError
+from mbs_cli.models.checkpoint import load_checkpoint
 from mbs_cli.models.registry import build_model
 from mbs_cli.training.config import TrainConfig
-from mbs_cli.training.losses import enhancement_loss
+from mbs_cli.training.losses import Part, averaged_items, enhancement_loss
+from mbs_cli.training.metric_discriminator import MetricDiscriminator
 from mbs_cli.training.optimizer import (
     WeightAverage,
     learning_rate_at,
     make_optimizer,
     set_learning_rate,
 )
+from mbs_cli.training.processes import Processes
+
+_METRIC_PREFIX = "metric/"
+
+
+@dataclass(frozen=True)
+class Gradients:
+    """The gradients of a batch lie in the model; this is what they come from."""
+
+    loss: Tensor
+    parts: dict[str, Tensor]  # of the loss, before weighting
+    norm: Tensor  # of the gradients, before clipping
 
 
 @dataclass(frozen=True)
@@ -32,38 +51,172 @@ class StepResult:
 
 
 class Learner:
-    """A model with what trains it: optimizer and running average of the weights."""
+    """A model with what trains it: optimizer, gradient scaler, running average, discriminator.
 
-    def __init__(self, config: TrainConfig, device: torch.device) -> None:
+    With several processes each has one, and all hold the same weights after every step.
+    """
+
+    def __init__(
+        self, config: TrainConfig, device: torch.device, processes: Processes | None = None
+    ) -> None:
         self.config, self.device = config, device
+        self.processes = processes or Processes()
         self.model = build_model(config.network, config.checkpoint_activations).to(device)
+        self.shared_model = self._share_model()
         self.optimizer = make_optimizer(self.model, config)
+        self.scaler = torch.amp.GradScaler(device.type, enabled=config.precision == "float16")
         self.average = WeightAverage(self.model, config.ema_decay)
+        has_metric = config.loss.metric > 0
+        self.metric = MetricDiscriminator(config, device, self.processes) if has_metric else None
+        self.micro_batch = config.micro_batch  # clips computed at a time; None: all
 
-    def start_from(self, model: nn.Module) -> None:
-        """Take over the weights of a model of the same config."""
-        self.model.load_state_dict(model.state_dict())
+    def _share_model(self) -> nn.Module:
+        """The model as it computes: the mean of all processes' gradients is every process's."""
+        if self.processes.count == 1:
+            return self.model
+        devices = [self.device] if self.device.type == "cuda" else None
+        return DistributedDataParallel(self.model, device_ids=devices)
+
+    def start_from(self, path: Path) -> None:
+        """Take the weights of a checkpoint; raises CheckpointError if it is of another model."""
+        start, info = load_checkpoint(path)
+        if start.config != self.config.network:
+            raise CheckpointError(
+                f"{path}: holds the model {info.preset}, and {self.config.model} is to be trained",
+                f"give --model {info.preset}, or another --init",
+            )
+        self.model.load_state_dict(start.state_dict())
         self.average = WeightAverage(self.model, self.config.ema_decay)
+
+    def state(self) -> dict[str, Tensor]:
+        """All tensors that a step changes, live and by name; `scaler` has a state of its own."""
+        state = {} if self.metric is None else self.metric.state_dict()
+        return self._tensors() | {_METRIC_PREFIX + name: value for name, value in state.items()}
+
+    def _tensors(self) -> dict[str, Tensor]:
+        tensors: dict[str, Tensor] = {}
+        for name, parameter in self.model.named_parameters():
+            tensors[f"model/{name}"] = parameter.detach()
+            tensors[f"average/{name}"] = self.average.values[name]
+            for key, value in self.optimizer.state[parameter].items():
+                tensors[f"optimizer/{key}/{name}"] = value
+        return tensors
+
+    def restore(self, tensors: Mapping[str, Tensor]) -> None:
+        """Take over a saved `state`.
+
+        Raises KeyError, ValueError or RuntimeError if something is missing or of another shape.
+        """
+        with torch.no_grad():
+            for name, tensor in self._tensors().items():
+                tensor.copy_(tensors[name])
+        if self.metric is not None:
+            prefix = _METRIC_PREFIX
+            saved = {name: tensors[name] for name in tensors if name.startswith(prefix)}
+            self.metric.load_state_dict(
+                {name.removeprefix(prefix): value for name, value in saved.items()}
+            )
 
     def step(self, noisy: Tensor, target: Tensor, number: int, progress: float) -> StepResult:
         """Learn from noisy and clean (B, S); step `number` is the one at `progress` of the run."""
+        return self.apply(self.gradients(noisy, target, progress), number, progress)
+
+    def gradients(self, noisy: Tensor, target: Tensor, progress: float) -> Gradients:
+        """What noisy and clean (B, S) say; if it raises, nothing has changed."""
+        with _rewound_on_failure(self.device):
+            loss, parts = self.accumulate(noisy, target, self._metric_at(progress))
+            self.scaler.unscale_(self.optimizer)
+            norm = nn.utils.clip_grad_norm_(self.model.parameters(), self.config.gradient_clip)
+        return Gradients(loss, parts, norm)
+
+    def apply(self, gradients: Gradients, number: int, progress: float) -> StepResult:
+        """Change the weights by the gradients just computed, unless something is not finite."""
         rate = learning_rate_at(number, progress, self.config)
         set_learning_rate(self.optimizer, rate)
-        self.optimizer.zero_grad(set_to_none=True)
-        loss, parts = self._accumulate(noisy.to(self.device), target.to(self.device))
-        norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.gradient_clip)
+        loss, norm = gradients.loss, gradients.norm
         is_finite = bool(torch.isfinite(loss) & torch.isfinite(norm))
         if is_finite:
-            self.optimizer.step()
+            self.scaler.step(self.optimizer)
             self.average.update(self.model, number)
-        return StepResult(loss, parts, norm, rate, is_finite)
+        self.scaler.update()
+        metric = self._metric_at(progress)
+        if metric is not None:
+            metric.learn(number)
+        return StepResult(loss, gradients.parts, norm, rate, is_finite)
 
-    def _accumulate(self, noisy: Tensor, target: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        """Gradients of a batch, added to those that are there; its loss and the parts of it."""
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.bfloat16):
-            estimate = self.model(stft(noisy))
+    def _metric_at(self, progress: float) -> MetricDiscriminator | None:
+        """The discriminator, once it is used."""
+        return self.metric if progress >= self.config.loss.metric_start else None
+
+    def accumulate(
+        self, noisy: Tensor, target: Tensor, metric: MetricDiscriminator | None = None
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """The gradients of the whole batch, piece by piece; its loss, and the parts of it.
+
+        noisy and target are this process's clips (B, S) of the batch; gradient, loss and parts are
+        the means over those of all processes.
+        """
+        self.optimizer.zero_grad(set_to_none=True)
+        if metric is not None:
+            metric.begin_step()
+        noisy, target = noisy.to(self.device), target.to(self.device)
         if self.config.pcs_targets:
             target = stretch_waveform(target)
-        loss, parts = enhancement_loss(estimate.float(), noisy, target, self.config.loss)
-        loss.backward()
-        return loss.detach(), parts
+        whole = self.processes.sum(averaged_items(noisy, target))
+        size = self.micro_batch or len(noisy)
+        pieces = list(zip(noisy.split(size), target.split(size), strict=True))
+        term = None if metric is None else metric.term
+        sums: dict[str, Tensor] = {}
+        for number, piece in enumerate(pieces):
+            with self._gradients_shared(is_wanted=number == len(pieces) - 1):
+                found = self._backward(*piece, whole, term)
+            sums = {name: value + sums.get(name, 0.0) for name, value in found.items()}
+        sums = self.processes.sum(sums)
+        return sums.pop("loss"), sums
+
+    def rehearse(self, noisy: Tensor, target: Tensor) -> None:
+        """Compute the gradients of these clips at once, tell no other process, and forget them.
+
+        It is done twice, as the second piece of a batch needs more memory than the first, and with
+        the discriminator, even if that is not used yet.
+        """
+        metric = None if self.metric is None else self.metric.distance
+        noisy, target = noisy.to(self.device), target.to(self.device)
+        with _rewound_on_failure(self.device), self._gradients_shared(is_wanted=False):
+            for _ in range(2):
+                self._backward(noisy, target, averaged_items(noisy, target), metric)
+        self.optimizer.zero_grad(set_to_none=True)
+
+    def _gradients_shared(self, *, is_wanted: bool) -> AbstractContextManager[None]:
+        if is_wanted or not isinstance(self.shared_model, DistributedDataParallel):
+            return nullcontext()
+        synchronised_later: AbstractContextManager[None] = self.shared_model.no_sync()
+        return synchronised_later
+
+    def _backward(
+        self, noisy: Tensor, target: Tensor, whole: dict[str, Tensor], metric: Part | None
+    ) -> dict[str, Tensor]:
+        """Add the gradients of a piece of a batch; what it adds to the loss and its parts."""
+        dtype = getattr(torch, self.config.precision)
+        with torch.autocast(self.device.type, dtype, enabled=dtype is not torch.float32):
+            estimate = self.shared_model(stft(noisy))
+        loss, parts = enhancement_loss(
+            estimate.float(), noisy, target, self.config.loss, whole, metric
+        )
+        # The processes' gradients are averaged, where the pieces' are to be added.
+        self.scaler.scale(loss * self.processes.count).backward()
+        return {"loss": loss.detach()} | {name: part.detach() for name, part in parts.items()}
+
+
+@contextmanager
+def _rewound_on_failure(device: torch.device) -> Iterator[None]:
+    """Random generators as before if what is inside fails."""
+    state = torch.get_rng_state()
+    cuda_state = torch.cuda.get_rng_state(device) if device.type == "cuda" else None
+    try:
+        yield
+    except BaseException:
+        torch.set_rng_state(state)
+        if cuda_state is not None:
+            torch.cuda.set_rng_state(cuda_state, device)
+        raise

@@ -3,40 +3,38 @@
 from __future__ import annotations
 
 import time
-from collections import defaultdict
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable
 
 import torch
-from torch import Tensor
 
-from mbs_cli.device import resolve_device
-from mbs_cli.errors import CheckpointError, MbsError, UsageError
-from mbs_cli.models.checkpoint import file_sha256, load_checkpoint, save_checkpoint
-from mbs_cli.models.checkpoint_info import CheckpointInfo
-from mbs_cli.models.registry import build_model
+from mbs_cli.errors import OutOfMemory, UsageError
+from mbs_cli.memory import is_out_of_memory
 from mbs_cli.training.config import TrainConfig
 from mbs_cli.training.events import (
     Decoding,
     Event,
     Finished,
-    Report,
+    OnEvent,
     Saved,
+    Scoring,
     Started,
+    StoppedEarly,
     Validated,
 )
+from mbs_cli.training.guarded_step import GuardedSteps
 from mbs_cli.training.loader import training_batches
-from mbs_cli.training.metrics_file import MetricsFile
-from mbs_cli.training.run_state import Progress, load_run, recipe_of, save_run
-from mbs_cli.training.step import Learner, StepResult
+from mbs_cli.training.peak_memory import peak_memory_bytes
+from mbs_cli.training.processes import Processes, is_lost_contact, joined_processes
+from mbs_cli.training.records.run_records import open_records
+from mbs_cli.training.report_window import ReportWindow
+from mbs_cli.training.run_folder import Checkpoints, decide_resume, write_description
+from mbs_cli.training.run_state import Progress, load_run
+from mbs_cli.training.step import Learner
 from mbs_cli.training.training_data import open_training_data
 from mbs_cli.training.validation import score_model, score_noisy, selection_score
 
 REPORT_SECONDS = 20.0
-_SKIPPED_IN_A_ROW = 20  # non-finite steps that end the run
-
-OnEvent = Callable[[Event], None]
+_FIRST_REPORT_SECONDS = 3.0  # soon after the start, to see that all is well
 
 
 def train(
@@ -47,208 +45,202 @@ def train(
 ) -> Finished:
     """Train a model as `config` says, in `config.out`; events go to `on_event`.
 
-    With `resume` the run in that folder goes on, step for step as if it had never stopped.
-    `should_stop` is asked after every step; the run then saves and ends. Raises DataError for a
-    data folder that lacks something, UsageError for options that do not fit, CheckpointError for
-    a run that cannot be resumed.
+    With `resume` the run in that folder goes on, step for step as if it had never stopped; so does
+    one that torchrun starts again, from its last save or from the start if there is none.
+    `should_stop` is asked after every step; the run then saves and ends. Under torchrun all
+    processes call this alike; only the first one (rank 0) tells of events and writes.
+
+    Raises DataError for data that lack something, UsageError for options that do not fit,
+    CheckpointError for a run that cannot be resumed or saved, OutOfMemory with the options that
+    fit, DeviceError for a device that is not there, and MbsError, after saving, for records that
+    cannot be written.
     """
-    if config.run_state.exists() and not resume:
-        raise UsageError(
-            f"{config.out}: holds a run already", "go on with --resume, or use another --out"
-        )
-    if resume and not config.run_state.exists():
-        raise UsageError(f"{config.run_state}: there is no run to resume", "leave out --resume")
-    return _Run(config, resume, on_event).loop(should_stop)
+    with joined_processes(config.device) as (processes, device):
+        if not processes.is_first:
+            on_event = _ignore
+        with open_records(config, on_event) as records:
+            if processes.is_first:
+                resume = decide_resume(config, resume, processes.is_restart)
+            resume = bool(processes.largest(processes.is_first and resume)[0])
+            tell = records.take if processes.is_first else _ignore
+            run = _Run(config, resume, tell, processes, device)
+            return run.loop(lambda: should_stop() or records.failure is not None)
+
+
+def _ignore(_: Event) -> None:
+    """Tell nobody."""
 
 
 class _Run:
     """One run from its first or resumed step to its last."""
 
-    def __init__(self, config: TrainConfig, resume: bool, on_event: OnEvent) -> None:
-        self.config, self.tell = config, on_event
-        self.device = resolve_device(config.device)
-        self._open_data()
-        config.out.mkdir(parents=True, exist_ok=True)
+    def __init__(
+        self,
+        config: TrainConfig,
+        resume: bool,
+        tell: OnEvent,
+        processes: Processes,
+        device: torch.device,
+    ) -> None:
+        self.config, self.tell = config, tell
+        self.processes, self.device = processes, device
+        self._check_options()
+        with processes.one_before_the_others():
+            self.data = open_training_data(config, lambda *count: tell(Decoding(*count)))
+        tell(self.data.report)
         torch.manual_seed(config.seed)
-        self.learner = Learner(config, self.device)
+        self.learner = Learner(config, device, processes)
         if config.init is not None and not resume:
-            self._start_from(config.init)
-        self.averaged_model = build_model(config.network).to(self.device).eval()
+            self.learner.start_from(config.init)
         self.progress = load_run(config, self.learner) if resume else Progress()
-        self.metrics = MetricsFile(config.metrics_file, self.progress.step)
-        self.noisy_scores = score_noisy(self.data.validation)
-        self.skipped_in_a_row = 0
+        # The workers mix the first clips while what follows is done.
+        self.batches = training_batches(self.data.train, config, self.progress.step, processes)
+        self.checkpoints = Checkpoints(config, self.learner, self.progress, self.data)
+        last_good = self.checkpoints.last_good
+        self.steps = GuardedSteps(self.learner, self.progress, self.data.files_of, last_good, tell)
+        self.share = self.progress.share_done(config)
+        self.window = ReportWindow(self.progress, self.share)
+        self.report_seconds = _FIRST_REPORT_SECONDS
+        self.saved_seconds = self.progress.seconds
+        if processes.is_first:
+            if not resume:
+                write_description(config, device, processes.count)
+            self.noisy_scores = score_noisy(self.data.validation, self._tell_scored)
 
-    def _open_data(self) -> None:
-        def on_file(done: int, total: int) -> None:
-            self.tell(Decoding(done, total))
-
-        self.data = open_training_data(self.config, on_file)
-        self.tell(self.data.report)
-
-    def _start_from(self, path: Path) -> None:
-        """Take the weights of a checkpoint; raises CheckpointError if it is of another model."""
-        start, info = load_checkpoint(path)
-        if start.config != self.config.network:
-            raise CheckpointError(
-                f"{path}: holds the model {info.preset}, and {self.config.model} is to be trained",
-                f"give --model {info.preset}, or another --init",
+    def _check_options(self) -> None:
+        if self.config.precision == "float16" and self.device.type != "cuda":
+            raise UsageError(
+                f"--precision float16 needs CUDA, and the device is {self.device.type}",
+                "give --precision bfloat16",
             )
-        self.learner.start_from(start)
+        if self.config.batch_size < self.processes.count:
+            raise UsageError(
+                f"--batch-size {self.config.batch_size}: fewer clips than the "
+                f"{self.processes.count} processes",
+                "it is the number of clips of all devices together",
+            )
 
     def loop(self, should_stop: Callable[[], bool]) -> Finished:
         """Step until the end or until asked to stop; validate and save on the way."""
         parameters = sum(parameter.numel() for parameter in self.learner.model.parameters())
-        self.tell(Started(self.config.model, parameters, str(self.device), self.progress.step))
-        batches = training_batches(self.data.train, self.config, self.progress.step)
-        window = _Window(self.progress)
-        saved_at = validated_at = self.progress.seconds
-        while self._share_done() < 1.0 and not should_stop():
-            self._timed_step(batches, window)
-            now = self.progress.seconds
-            if window.seconds >= REPORT_SECONDS:
-                window = self._report(window)
-            if now - validated_at >= 60 * self.config.validate_minutes:
-                self._validate()
-                validated_at = now
-            if now - saved_at >= 60 * self.config.save_minutes:
+        step, best_scores = self.progress.step, self.progress.best_scores
+        self.tell(Started(self.config.model, parameters, str(self.device), step, best_scores))
+        try:
+            return self._loop(should_stop)
+        except (OutOfMemory, RuntimeError, MemoryError) as error:
+            if is_out_of_memory(error):
+                raise OutOfMemory(
+                    f"step {self.progress.step}: memory ran out beside the step: {error}",
+                    f"lower --workers or free memory; {self.checkpoints.last_good()}",
+                ) from error
+            is_intact = isinstance(error, OutOfMemory) or is_lost_contact(error)
+            if is_intact and self.progress.step and self.processes.is_first:
                 self._save()
-                saved_at = now
-        return self._finish(window)
+            raise
 
-    def _finish(self, window: _Window) -> Finished:
-        if window.steps:
-            self._report(window)
-        complete = self._share_done() >= 1.0
-        if complete:
-            self._validate()
-        self._save()
-        best = self.config.best_weights if self.config.best_weights.exists() else None
-        finished = Finished(
-            self.progress.step,
-            self.progress.seconds,
-            complete,
-            best or self.config.last_weights,
-        )
+    def _loop(self, should_stop: Callable[[], bool]) -> Finished:
+        if self.processes.is_first and self.config.init is not None and self.progress.step == 0:
+            self._validate()  # so that fine-tuning that makes it worse changes nothing
+        while self._goes_on(should_stop):
+            self._timed_step()
+            if self.processes.is_first:
+                self._after_step()
+        if self.processes.is_first:
+            self._close()
+        self.processes.wait()
+        best, last = self.config.best_weights, self.config.last_weights
+        weights = best if best.exists() else last
+        progress = self.progress
+        finished = Finished(progress.step, progress.seconds, self.is_complete, weights)
         self.tell(finished)
         return finished
 
-    def _share_done(self) -> float:
-        if self.config.steps is not None:
-            return self.progress.step / self.config.steps
-        assert self.config.minutes is not None
-        progress = self.progress
-        by_processor = self.config.clock == "cpu"
-        seconds = progress.processor_seconds if by_processor else progress.seconds
-        return seconds / (60 * self.config.minutes)
+    def _goes_on(self, should_stop: Callable[[], bool]) -> bool:
+        """Whether there is another step; the first process decides, any one may be asked to stop.
 
-    def _timed_step(self, batches: Iterator[tuple[Tensor, Tensor]], window: _Window) -> None:
+        The others come here while the first validates or saves, and wait for it.
+        """
+        is_first = self.processes.is_first
+        self.share, is_over, is_stopped = self.processes.largest(
+            self.progress.share_done(self.config) if is_first else 0.0,
+            is_first and self._has_converged(),
+            should_stop(),
+        )
+        self.is_complete = self.share >= 1.0 or bool(is_over)
+        return not (self.is_complete or is_stopped)
+
+    def _has_converged(self) -> bool:
+        patience = self.config.patience_validations
+        return 0 < patience <= self.progress.validations_since_best
+
+    def _timed_step(self) -> None:
         started, processor_started = time.monotonic(), time.process_time()
-        noisy, target = next(batches)
-        window.waited += time.monotonic() - started
-        result = self.learner.step(noisy, target, self.progress.step, self._share_done())
+        clips = next(self.batches)
+        self.window.waited += time.monotonic() - started
+        result = self.steps.step(clips, self.share)
         if result.is_finite:
-            window.add(result)
-            self.skipped_in_a_row = 0
-        else:
-            self._count_skipped()
+            self.window.add(result)
         self.progress.step += 1
         self.progress.seconds += time.monotonic() - started
         self.progress.processor_seconds += time.process_time() - processor_started
 
-    def _count_skipped(self) -> None:
-        self.progress.skipped_steps += 1
-        self.skipped_in_a_row += 1
-        if self.skipped_in_a_row >= _SKIPPED_IN_A_ROW:
-            raise MbsError(
-                f"step {self.progress.step}: loss or gradient was not finite "
-                f"{_SKIPPED_IN_A_ROW} times in a row",
-                f"the last good state is {self.config.run_state}; lower --learning-rate",
-            )
+    def _after_step(self) -> None:
+        """Report, keep, validate and save, each when it is time."""
+        config, progress = self.config, self.progress
+        if self.window.seconds >= self.report_seconds:
+            self._report()
+        if config.keep_every and progress.step % config.keep_every == 0:
+            self.checkpoints.keep()
+        if progress.seconds - progress.validated_seconds >= 60 * config.validate_minutes:
+            self._validate()
+        if progress.seconds - self.saved_seconds >= 60 * config.save_minutes:
+            self._save()
 
-    def _report(self, window: _Window) -> _Window:
-        share = max(self._share_done(), 1e-9)
-        left = self.progress.seconds * (1 / share - 1)
-        report = window.report(self.config.batch_size, share, left)
-        self.metrics.add(report)
-        self.tell(report)
-        return _Window(self.progress)
+    def _close(self) -> None:
+        """What is left to do after the last step."""
+        if self.window.steps:
+            self._report()
+        if self._has_converged():
+            self.tell(StoppedEarly(self.progress.step, self.progress.validations_since_best))
+        elif self.is_complete:
+            self._validate()
+        self._save()
+
+    def _report(self) -> None:
+        share = self.progress.share_done(self.config)
+        memory_bytes = peak_memory_bytes(self.device)
+        self.tell(self.window.report(self.config.batch_size, share, memory_bytes))
+        self.window = ReportWindow(self.progress, share)
+        self.report_seconds = REPORT_SECONDS
 
     def _validate(self) -> None:
-        self.learner.average.copy_to(self.averaged_model)
-        scores = score_model(self.averaged_model, self.data.validation, self.device)
-        score = selection_score(scores) if len(scores) == 3 else None
-        best = self.progress.best_score
-        is_best = score is not None and (best is None or score > best)
+        """Score the averaged weights, and keep them if they are the best."""
+        progress, model = self.progress, self.checkpoints.average()
+        found, clips = score_model(model, self.data.validation, self.device, self._tell_scored)
+        score = selection_score(found.means) if len(found.means) == 3 else None
+        is_best = score is not None and (progress.best_score is None or score > progress.best_score)
         if is_best:
-            self.progress.best_score = score
-            self._write_weights(self.config.best_weights, scores)
-        validated = Validated(self.progress.step, scores, self.noisy_scores, is_best)
-        self.metrics.add(validated)
-        self.tell(validated)
+            progress.best_score, progress.best_scores = score, found.means
+            self.checkpoints.save_best(found.means)
+        progress.validations_since_best = 0 if is_best else progress.validations_since_best + 1
+        progress.validated_seconds = progress.seconds
+        self.tell(
+            Validated(
+                step=progress.step,
+                scores=found.means,
+                noisy_scores=self.noisy_scores.means,
+                best_scores=progress.best_scores,
+                is_best=is_best,
+                by_snr_db=found.by_snr_db,
+                noisy_by_snr_db=self.noisy_scores.by_snr_db,
+                clips=clips,
+            )
+        )
+
+    def _tell_scored(self, done: int, total: int) -> None:
+        self.tell(Scoring(done, total))
 
     def _save(self) -> None:
-        self.learner.average.copy_to(self.averaged_model)
-        self._write_weights(self.config.last_weights, {})
-        save_run(self.config, self.progress, self.learner)
+        self.checkpoints.save()
+        self.saved_seconds = self.progress.seconds
         self.tell(Saved(self.progress.step, self.config.run_state))
-
-    def _write_weights(self, path: Path, scores: dict[str, float]) -> None:
-        """The averaged weights as a checkpoint that says how they came about."""
-        facts = {
-            "steps": self.progress.step,
-            "hours": round(self.progress.seconds / 3600, 3),
-            "processor_hours": round(self.progress.processor_seconds / 3600, 3),
-            "clips": self.progress.step * self.config.batch_size,
-            "speech_hours": round(self.data.report.training.speech_hours, 2),
-            "noise_hours": round(self.data.report.training.noise_hours, 2),
-            "device": str(self.device),
-            "torch": torch.__version__,
-            "init_sha256": file_sha256(self.config.init) if self.config.init else None,
-            "recipe": recipe_of(self.config),
-            "validation": scores,
-        }
-        preset = "custom" if self.config.switches else self.config.model
-        info = CheckpointInfo(preset, facts, self.data.sources)
-        save_checkpoint(path, self.averaged_model, info)
-
-
-@dataclass
-class _Window:
-    """Sums since the last report."""
-
-    progress: Progress
-
-    def __post_init__(self) -> None:
-        self.start_step, self.start_seconds = self.progress.step, self.progress.seconds
-        self.sums: defaultdict[str, float] = defaultdict(float)
-        self.steps, self.waited, self.rate = 0, 0.0, 0.0
-
-    @property
-    def seconds(self) -> float:
-        return self.progress.seconds - self.start_seconds
-
-    def add(self, result: StepResult) -> None:
-        self.sums["loss"] += result.loss.item()
-        self.sums["gradient_norm"] += result.gradient_norm.item()
-        for name, part in result.parts.items():
-            self.sums[name] += part.item()
-        self.steps += 1
-        self.rate = result.learning_rate
-
-    def report(self, batch_size: int, share: float, seconds_left: float) -> Report:
-        means = {name: value / max(self.steps, 1) for name, value in self.sums.items()}
-        return Report(
-            step=self.progress.step,
-            loss=means.pop("loss", float("nan")),
-            gradient_norm=means.pop("gradient_norm", float("nan")),
-            parts=means,
-            learning_rate=self.rate,
-            clips_per_second=(self.progress.step - self.start_step)
-            * batch_size
-            / max(self.seconds, 1e-9),
-            data_wait_share=self.waited / max(self.seconds, 1e-9),
-            progress=min(share, 1.0),
-            seconds_left=seconds_left,
-            skipped_steps=self.progress.skipped_steps,
-        )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mbs_cli.audio.parameters import SAMPLE_RATE_HZ
-from mbs_cli.data.cache import AudioStore, open_store
+from mbs_cli.data.cache import AudioStore, files_read, open_store
 from mbs_cli.data.inspection import describe_split, usable_split
 from mbs_cli.data.layout import recognise
 from mbs_cli.data.mixing import Mixer, sampler_of
@@ -34,6 +34,10 @@ class TrainingData:
     validation: list[Item]
     report: DataReport
     sources: list[dict[str, str]]
+
+    def files_of(self, number: int) -> list[Path]:
+        """The files that training clip `number` is made of."""
+        return files_read(lambda: self.train.clip(number))
 
 
 def open_training_data(

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from mbs_cli.audio.parameters import SAMPLE_RATE_HZ
-from mbs_cli.data.augmentation import Samples
+from mbs_cli.audio.samples import Samples
 from mbs_cli.data.cache import AudioStore
-from mbs_cli.data.mixing import sampler_of, scale_to_snr, within_full_scale
+from mbs_cli.data.mixing import active_rms, sampler_of, scale_to_snr, within_full_scale
 from mbs_cli.data.pairs import PairStore
 from mbs_cli.data.split import Pair, Split
 
 SNRS_DB = (-5.0, 0.0, 5.0, 10.0, 15.0)
 LONGEST_SECONDS = 12
 _SEED = 20_000  # the mixtures are the same in every run, whatever its seed
+_QUIETEST = 1e-5  # an RMS below it counts as this: -100 dB of full scale
+_BAND_DB = 5  # scores are also told by the nearest multiple of this
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,14 @@ class Item:
     name: str
     noisy: Samples
     clean: Samples
+
+    @property
+    def snr_band_db(self) -> int:
+        """The signal-to-noise ratio of its active speech, to the nearest 5 dB."""
+        speech = active_rms(self.clean)
+        noise = float(np.sqrt(np.square(self.noisy - self.clean, dtype=np.float64).mean()))
+        ratio_db = 20 * math.log10(max(speech, _QUIETEST) / max(noise, _QUIETEST))
+        return _BAND_DB * round(ratio_db / _BAND_DB)
 
 
 def validation_items(split: Split, store: AudioStore, count: int) -> list[Item]:

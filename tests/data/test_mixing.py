@@ -13,6 +13,7 @@ from mbs_cli.data.augmentation import in_room
 from mbs_cli.data.cache import AudioStore, open_store
 from mbs_cli.data.config import MixingConfig
 from mbs_cli.data.mixing import GroupSampler, Mixer, active_rms, scale_to_snr
+from mbs_cli.errors import UsageError
 
 CLEAN = sorted((Path(__file__).resolve().parents[2] / "examples" / "clean").glob("*.flac"))
 PLAIN = MixingConfig(
@@ -103,3 +104,20 @@ def test_a_room_keeps_length_alignment_and_the_direct_sound() -> None:
     assert whole.shape == early.shape == samples.shape
     np.testing.assert_allclose(whole[:100], samples[:100], atol=1e-6)
     assert not np.allclose(whole[5000:], early[5000:])
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"remix": 1.1}, "--remix 1.1: expected a share"),
+        ({"band_mask": -0.1}, "--band-mask -0.1: expected a share"),
+        ({"room": float("nan")}, "--room nan: expected a share"),
+        ({"noise_alone": 0.6, "speech_alone": 0.5}, "--noise-alone 0.6 and --speech-alone 0.5"),
+        ({"segment_seconds": 0.0}, "--segment-seconds 0.0"),
+        ({"snr_db": (5.0, -5.0)}, "snr_db from 5.0 to -5.0"),
+        ({"second_voice_gap_seconds": -1.0}, "a pause of -1.0 s"),
+    ],
+)
+def test_values_that_make_no_sense_are_named(fields: dict[str, object], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        MixingConfig(**fields)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from mbs_cli.data.augmentation import band_stop, random_band_hz
-from mbs_cli.data.cache import AudioStore, open_store
+from mbs_cli.data.cache import AudioStore, files_read, open_store
 from mbs_cli.data.config import MixingConfig
 from mbs_cli.data.mixing import active_rms
 from mbs_cli.data.pairs import PairMixer, PairNoise, PairStore
@@ -114,3 +114,15 @@ def test_a_mixer_is_small_enough_to_be_sent_to_a_worker(store: AudioStore) -> No
     sent = pickle.dumps(mixer)
     assert len(sent) < 20_000  # where the audio is, and not the audio
     np.testing.assert_array_equal(pickle.loads(sent).clip(4)[0], mixer.clip(4)[0])
+
+
+def test_the_files_of_a_clip_are_those_that_it_is_made_of(store: AudioStore) -> None:
+    sides = {file: pair for pair in PAIRS for file in (pair.clean, pair.noisy)}
+    recorded, remixed = (mixer_of(store, config) for config in (RECORDED, REMIXED))
+    for number in range(8):
+        of_one = files_read(lambda number=number: recorded.clip(number))
+        assert len({sides[file].group for file in of_one}) == 1
+        assert {file.parent.name for file in of_one} == {"clean", "noisy"}
+        of_two = files_read(lambda number=number: remixed.clip(number))
+        assert set(of_two) > {sides[file].clean for file in of_two if file.parent.name == "noisy"}
+    assert not files_read(lambda: None)

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 import soundfile
 
+from mbs_cli.training.config import TrainConfig
+
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
 
@@ -28,3 +30,19 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture
+def config(data: Path, cache: Path, tmp_path: Path) -> TrainConfig:
+    return TrainConfig(
+        data=data,
+        out=tmp_path / "run",
+        model="mbs-net-small",
+        steps=6,
+        batch_size=2,
+        warmup_steps=2,
+        device="cpu",
+        workers=0,
+        validation_items=2,
+        cache=cache,
+    )

@@ -4,12 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
-import signal
-import subprocess
-import sys
-import time
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import torch
@@ -23,22 +18,6 @@ from mbs_cli.training.losses import enhancement_loss, negative_si_sdr_bels
 from mbs_cli.training.optimizer import learning_rate_at
 from mbs_cli.training.run_state import recipe_of
 from mbs_cli.training.trainer import train
-
-
-@pytest.fixture
-def config(data: Path, cache: Path, tmp_path: Path) -> TrainConfig:
-    return TrainConfig(
-        data=data,
-        out=tmp_path / "run",
-        model="mbs-net-small",
-        steps=6,
-        batch_size=2,
-        warmup_steps=2,
-        device="cpu",
-        workers=0,
-        validation_items=2,
-        cache=cache,
-    )
 
 
 def test_the_loss_falls_and_the_run_folder_is_complete(config: TrainConfig) -> None:
@@ -75,32 +54,6 @@ def test_a_resumed_run_gives_the_same_numbers_as_an_undisturbed_one(config: Trai
     assert whole.keys() == pieces.keys()
     for name, tensor in whole.items():
         assert torch.equal(tensor, pieces[name]), name
-
-
-@pytest.mark.slow
-def test_a_run_killed_at_any_moment_resumes(config: TrainConfig) -> None:
-    command = [
-        *(sys.executable, "-m", "mbs_cli", "train", config.data, "--out", config.out),
-        *("--model", config.model, "--batch-size", "1", "--validation-items", "1"),
-        *("--save-minutes", "0.01", "--cache", config.cache, "--workers", "1", "--steps"),
-    ]
-    with subprocess.Popen([*map(str, command), "1000000"], stderr=subprocess.DEVNULL) as process:
-        deadline = time.monotonic() + 120
-        while not config.run_state.exists() and time.monotonic() < deadline:
-            time.sleep(0.05)
-        time.sleep(0.5)
-        process.send_signal(signal.SIGKILL)
-    config_steps = replace(config, batch_size=1, steps=1)
-    saved_steps = int(load_checkpoint(config.last_weights)[1].training["steps"])
-    done = subprocess.run(
-        [*map(str, command), str(saved_steps + 2), "--resume"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert f"trained for {saved_steps + 2} steps" in done.stdout
-    assert not list(config_steps.out.glob("*.part"))
 
 
 def test_resuming_with_another_recipe_names_the_option(config: TrainConfig) -> None:
@@ -141,7 +94,7 @@ def test_a_damaged_resume_file_is_named(config: TrainConfig) -> None:
 
 
 def test_steps_without_end_that_are_not_finite_stop_the_run(config: TrainConfig) -> None:
-    broken = replace(config, steps=100, batch_size=1, loss=LossConfig(magnitude=math.inf))
+    broken = replace(config, steps=100, batch_size=1, loss=LossConfig(magnitude=1e300))
     with pytest.raises(MbsError, match="not finite 20 times in a row"):
         train(broken)
 

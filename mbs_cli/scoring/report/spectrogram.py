@@ -64,3 +64,11 @@ def to_image(levels: NDArray[np.float32], ceiling_db: float) -> bytes:
         pil_kwargs={"quality": QUALITY},
     )
     return file.getvalue()
+
+
+def to_pixels(levels: NDArray[np.float32], ceiling_db: float) -> NDArray[np.uint8]:
+    """Levels (F, T) as red, green and blue (F, T, 3), the lowest frequency at the bottom."""
+    from matplotlib import colormaps
+
+    shares = np.clip((levels[::-1] - ceiling_db) / RANGE_DB + 1, 0.0, 1.0)
+    return np.asarray(colormaps[COLOURS](shares, bytes=True)[..., :3])
