@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
-from mbs_cli.audio.folder import audio_files
+from mbs_cli.audio.folder import audio_file_parts
 from mbs_cli.audio.suffixes import AUDIO_SUFFIXES
 from mbs_cli.errors import AudioError, UsageError
+
+_Identity = str | tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,18 @@ class Plan:
 
     jobs: tuple[Job, ...]
     unusable: tuple[tuple[Path, AudioError], ...]
+
+    def shard(self, number: int, count: int) -> Plan:
+        """The share of one of `count` runs, the first having number 1, which reports the unusable.
+
+        Every run that plans the same paths divides them alike. Raises UsageError.
+        """
+        if not 1 <= number <= count:
+            raise UsageError(
+                f"--shard {number}/{count}: expected a number from 1 to the number of shards",
+                "for example --shard 1/4, 2/4, 3/4 and 4/4 in four runs",
+            )
+        return Plan(self.jobs[number - 1 :: count], self.unusable if number == 1 else ())
 
 
 def plan_jobs(paths: Sequence[Path], output: Path) -> Plan:
@@ -47,22 +62,20 @@ def plan_jobs(paths: Sequence[Path], output: Path) -> Plan:
         except AudioError as error:
             unusable.append((path, error))
     _check_folder(jobs, output)
-    jobs = _without_repeats(jobs)
-    check_targets(jobs)
-    return Plan(tuple(jobs), tuple(unusable))
+    return Plan(tuple(check_targets(jobs)), tuple(unusable))
 
 
 def _jobs_of(path: Path, output: Path, is_only_path: bool) -> Iterator[Job]:
     if path.is_dir():
         _check_outside(path, output)
-        sources = sorted(audio_files(path))
-        if not sources:
+        found = sorted(audio_file_parts(path))
+        if not found:
             raise AudioError(
                 f"{path}: no audio files in this folder",
                 "files are found by their suffix (.wav, .flac, .ogg, .mp3, ...); name a file "
                 "itself to have it read whatever it is called",
             )
-        yield from (Job(source, output / source.relative_to(path)) for source in sources)
+        yield from (Job(path.joinpath(*parts), output.joinpath(*parts)) for parts in found)
     elif not path.exists():
         raise AudioError(f"{path}: there is no such file or folder", "check the path")
     elif is_only_path and output.suffix and not output.is_dir():
@@ -102,37 +115,42 @@ def _check_folder(jobs: Sequence[Job], output: Path) -> None:
         )
 
 
-def _without_repeats(jobs: Iterable[Job]) -> list[Job]:
-    """A file named twice, in whatever way, is one job."""
-    return list({(_identity(job.source), job.target.resolve()): job for job in jobs}.values())
+def check_targets(jobs: Sequence[Job]) -> list[Job]:
+    """The jobs, with a file that was named twice, in whatever way, being one.
 
-
-def check_targets(jobs: Sequence[Job]) -> None:
-    """Raise UsageError if a job would write an input, or two jobs the same output.
-
-    Links do not hide anything: a symbolic or hard link to an input counts as that input.
+    Raises UsageError if a job would write an input, or two jobs the same output. Links do not
+    hide anything: a symbolic or hard link to an input counts as that input.
     """
-    inputs = {_identity(job.source): job.source for job in jobs}
-    makers: dict[str, Job] = {}
-    for job in jobs:
+    real = cache(os.path.realpath)
+    identities = [_identity(job.source) for job in jobs]
+    inputs = dict(zip(identities, jobs, strict=True))
+    makers: dict[str, tuple[Job, _Identity]] = {}
+    for job, identity in zip(jobs, identities, strict=True):
         overwritten = inputs.get(_identity(job.target))
         if overwritten is not None:
             raise UsageError(
-                f"{job.target}: the output of {job.source} would be the input {overwritten}",
+                f"{job.target}: the output of {job.source} would be the input {overwritten.source}",
                 "choose another output; inputs are never written to",
             )
-        first = makers.setdefault(os.path.normcase(job.target.resolve()), job)
-        if first is not job:
+        first, its_identity = makers.setdefault(_place(job.target, real), (job, identity))
+        if its_identity != identity:
             raise UsageError(
                 f"{job.target}: both {first.source} and {job.source} would be written there",
                 "enhance them in two runs with different output folders",
             )
+    return [job for job, _ in makers.values()]
 
 
-def _identity(path: Path) -> str | tuple[int, int]:
+def _identity(path: Path) -> _Identity:
     """What makes two paths the same file: device and inode, or the path if nothing is there."""
     try:
         status = path.stat()
     except OSError:
-        return os.path.normcase(path.resolve())
+        return _place(path, os.path.realpath)
     return status.st_dev, status.st_ino
+
+
+def _place(path: Path, real: Callable[[str], str]) -> str:
+    """Where a file lies or would lie, through `real`, which finds the true path of its folder."""
+    folder, name = os.path.split(path)
+    return os.path.normcase(os.path.join(real(folder), name))  # noqa: PTH118 - likewise
