@@ -11,18 +11,11 @@ from mbs_cli.commands.exit_code import ExitCode
 from mbs_cli.device import Device
 from mbs_cli.enhancement.files import DEFAULT_BATCH_SIZE, enhance_paths
 from mbs_cli.enhancement.loading import DEFAULT_MODEL
+from mbs_cli.enhancement.plan import parse_shard
 from mbs_cli.enhancement.report import Status
 
 
 def enhance(
-    paths: Annotated[
-        list[Path],
-        typer.Argument(
-            metavar="PATH",
-            help="Audio files, and folders that are searched for them with all below.",
-            show_default=False,
-        ),
-    ],
     output: Annotated[
         Path,
         typer.Option(
@@ -33,6 +26,14 @@ def enhance(
             show_default=False,
         ),
     ],
+    paths: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            metavar="PATH",
+            help="Audio files, and folders that are searched for them with all below.",
+            show_default=False,
+        ),
+    ] = None,
     model: Annotated[
         str, typer.Option(metavar="NAME|PATH", help="A shipped model or a checkpoint file.")
     ] = DEFAULT_MODEL,
@@ -47,6 +48,21 @@ def enhance(
     ] = DEFAULT_BATCH_SIZE,
     threads: Annotated[
         int | None, typer.Option(min=1, help="CPU threads.", show_default="all cores")
+    ] = None,
+    shard: Annotated[
+        str,
+        typer.Option(
+            metavar="I/N", help="Do the I-th of N equal shares of the files, in N runs or machines."
+        ),
+    ] = "1/1",
+    manifest: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.csv",
+            help="Keep a table of all files: path, output, status, seconds, gain, error. Without "
+            "PATH it also names the files, in its column path.",
+            show_default=False,
+        ),
     ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the report as JSON on standard output.")
@@ -79,13 +95,15 @@ def enhance(
     check_page(page)
     with open_display() as on_event:
         report = enhance_paths(
-            paths,
+            paths or [],
             output,
             model=model,
             device=device,
             overwrite=overwrite,
             batch_size=batch_size,
             threads=threads,
+            shard=parse_shard(shard),
+            manifest=manifest,
             on_event=on_event,
         )
     if page is not None:

@@ -12,6 +12,12 @@ from typing import TYPE_CHECKING
 
 from mbs_cli.device import Device, limit_threads
 from mbs_cli.enhancement.loading import DEFAULT_MODEL, load_model
+from mbs_cli.enhancement.manifest import (
+    kept_manifest,
+    listed_jobs,
+    read_manifest,
+    table_of_shard,
+)
 from mbs_cli.enhancement.plan import Job, Plan, check_targets, plan_jobs
 from mbs_cli.enhancement.progress_bar import progress_bar
 from mbs_cli.enhancement.report import (
@@ -40,6 +46,8 @@ def enhance_paths(
     overwrite: bool = False,
     batch_size: int = DEFAULT_BATCH_SIZE,
     threads: int | None = None,
+    shard: tuple[int, int] = (1, 1),
+    manifest: str | Path | None = None,
     progress: bool = False,
     on_event: Listener | None = None,
 ) -> EnhanceReport:
@@ -47,8 +55,10 @@ def enhance_paths(
 
     Every output keeps its input's sample rate, channels, sample count, container and sample
     format. An output that exists is left alone unless `overwrite`. `batch_size` short files go
-    through the model at once, long files in blocks. `progress` shows a tqdm bar, made for
-    notebooks; `on_event` is told of everything that happens.
+    through the model at once, long files in blocks. `shard` (i, n) does the i-th of n equal shares.
+    `manifest` is a CSV table kept of all files, for shards one beside it for each; without `paths`
+    it also names the files (`mbs_cli.enhancement.manifest` tells its columns). `progress` shows a
+    tqdm bar, made for notebooks; `on_event` is told of everything that happens.
 
     A file that fails is in the report and does not stop the others. Raises UsageError,
     CheckpointError or DeviceError, before anything is written, for what concerns them all.
@@ -56,11 +66,15 @@ def enhance_paths(
     clock = _Clock()
     if batch_size < 1:
         raise UsageError(f"--batch-size {batch_size}: expected at least 1")
-    plan = plan_jobs([Path(path) for path in paths], Path(output))
+    listed: list[Job] = []
+    if manifest is not None and not paths:
+        listed = listed_jobs(read_manifest(Path(manifest)), Path(output))
+    plan = plan_jobs([Path(path) for path in paths], Path(output), listed).shard(*shard)
+    table = None if manifest is None else table_of_shard(Path(manifest), *shard)
     if threads is not None:
         limit_threads(threads)
-    with progress_bar(is_shown=progress) as bar:
-        listen = _tell_all(clock.listen, bar, on_event)
+    with progress_bar(is_shown=progress) as bar, kept_manifest(table) as keep:
+        listen = _tell_all(clock.listen, keep, bar, on_event)
         reports = _enhance(
             plan, model, device, overwrite=overwrite, batch_size=batch_size, listen=listen
         )

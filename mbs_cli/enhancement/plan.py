@@ -43,8 +43,8 @@ class Plan:
         return Plan(self.jobs[number - 1 :: count], self.unusable if number == 1 else ())
 
 
-def plan_jobs(paths: Sequence[Path], output: Path) -> Plan:
-    """Find the audio files and name their outputs.
+def plan_jobs(paths: Sequence[Path], output: Path, listed: Sequence[Job] = ()) -> Plan:
+    """Find the audio files and name their outputs; `listed` jobs join as they are.
 
     A file goes to `output/NAME`, the files of a folder to `output/` with the tree below it kept;
     one single file goes to `output` itself if that has the file's suffix and is no folder.
@@ -52,9 +52,9 @@ def plan_jobs(paths: Sequence[Path], output: Path) -> Plan:
     Raises UsageError, before anything is touched, if the output lies in an input folder, if an
     output would be one of the inputs, or if two inputs would make one output.
     """
-    if not paths:
+    if not paths and not listed:
         raise UsageError("no files or folders given", "name at least one")
-    jobs: list[Job] = []
+    jobs = list(listed)
     unusable: list[tuple[Path, AudioError]] = []
     for path in paths:
         try:
@@ -63,6 +63,14 @@ def plan_jobs(paths: Sequence[Path], output: Path) -> Plan:
             unusable.append((path, error))
     _check_folder(jobs, output)
     return Plan(tuple(check_targets(jobs)), tuple(unusable))
+
+
+def parse_shard(text: str) -> tuple[int, int]:
+    """The numbers of "I/N". Raises UsageError for any other text."""
+    number, _, count = text.partition("/")
+    if not (number.isdecimal() and count.isdecimal()):
+        raise UsageError(f"--shard {text}: expected two numbers, for example 1/4")
+    return int(number), int(count)
 
 
 def _jobs_of(path: Path, output: Path, is_only_path: bool) -> Iterator[Job]:

@@ -27,7 +27,12 @@ class Task:
     def done(self, clipped_samples: int = 0, note: str = "") -> FileReport:
         """The report of a success."""
         return FileReport(
-            self.info.path, self.target, Status.DONE, self.info.seconds, clipped_samples, note
+            self.info.path,
+            self.target,
+            Status.DONE,
+            self.info.seconds,
+            clipped_samples,
+            note=note,
         )
 
     def failed(self, error: MbsError) -> FileReport:
