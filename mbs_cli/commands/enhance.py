@@ -9,7 +9,8 @@ import typer
 
 from mbs_cli.commands.exit_code import ExitCode
 from mbs_cli.device import Device
-from mbs_cli.enhancement.files import DEFAULT_BATCH_SIZE, enhance_paths
+from mbs_cli.enhancement.engine import DEFAULT_BATCH_SIZE
+from mbs_cli.enhancement.files import enhance_paths
 from mbs_cli.enhancement.loading import DEFAULT_MODEL
 from mbs_cli.enhancement.plan import parse_shard
 from mbs_cli.enhancement.report import Status
@@ -47,8 +48,16 @@ def enhance(
         int, typer.Option(min=1, help="Short files that go through the model at once.")
     ] = DEFAULT_BATCH_SIZE,
     threads: Annotated[
-        int | None, typer.Option(min=1, help="CPU threads.", show_default="all cores")
+        int | None,
+        typer.Option(min=1, help="CPU threads, of all jobs together.", show_default="all cores"),
     ] = None,
+    jobs: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            help="Processes that share the files and the threads, for many files on many cores.",
+        ),
+    ] = 1,
     shard: Annotated[
         str,
         typer.Option(
@@ -102,6 +111,7 @@ def enhance(
             overwrite=overwrite,
             batch_size=batch_size,
             threads=threads,
+            jobs=jobs,
             shard=parse_shard(shard),
             manifest=manifest,
             on_event=on_event,

@@ -10,8 +10,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mbs_cli.device import Device, limit_threads
-from mbs_cli.enhancement.loading import DEFAULT_MODEL, load_model
+from mbs_cli.atomic_file import remove_abandoned
+from mbs_cli.device import Device
+from mbs_cli.enhancement.engine import DEFAULT_BATCH_SIZE, Engine
+from mbs_cli.enhancement.loading import DEFAULT_MODEL
 from mbs_cli.enhancement.manifest import (
     kept_manifest,
     listed_jobs,
@@ -29,12 +31,9 @@ from mbs_cli.enhancement.report import (
     ModelLoaded,
     Started,
 )
-from mbs_cli.errors import UsageError
 
 if TYPE_CHECKING:
     from torch import nn
-
-DEFAULT_BATCH_SIZE = 4
 
 
 def enhance_paths(
@@ -46,6 +45,7 @@ def enhance_paths(
     overwrite: bool = False,
     batch_size: int = DEFAULT_BATCH_SIZE,
     threads: int | None = None,
+    jobs: int = 1,
     shard: tuple[int, int] = (1, 1),
     manifest: str | Path | None = None,
     progress: bool = False,
@@ -55,29 +55,25 @@ def enhance_paths(
 
     Every output keeps its input's sample rate, channels, sample count, container and sample
     format. An output that exists is left alone unless `overwrite`. `batch_size` short files go
-    through the model at once, long files in blocks. `shard` (i, n) does the i-th of n equal shares.
-    `manifest` is a CSV table kept of all files, for shards one beside it for each; without `paths`
-    it also names the files (`mbs_cli.enhancement.manifest` tells its columns). `progress` shows a
-    tqdm bar, made for notebooks; `on_event` is told of everything that happens.
+    through the model at once, long files in blocks. With `jobs` above 1 so many processes share
+    the files and the threads; `model` is then a name or a path. `shard` (i, n) does the i-th of n
+    equal shares. `manifest` is a CSV table kept of all files, for shards one beside it for each;
+    without `paths` it also names the files (`mbs_cli.enhancement.manifest` tells its columns).
+    `progress` shows a tqdm bar, made for notebooks; `on_event` is told of everything.
 
     A file that fails is in the report and does not stop the others. Raises UsageError,
     CheckpointError or DeviceError, before anything is written, for what concerns them all.
     """
     clock = _Clock()
-    if batch_size < 1:
-        raise UsageError(f"--batch-size {batch_size}: expected at least 1")
+    engine = Engine(model, device, batch_size, threads, jobs)
     listed: list[Job] = []
     if manifest is not None and not paths:
         listed = listed_jobs(read_manifest(Path(manifest)), Path(output))
     plan = plan_jobs([Path(path) for path in paths], Path(output), listed).shard(*shard)
     table = None if manifest is None else table_of_shard(Path(manifest), *shard)
-    if threads is not None:
-        limit_threads(threads)
     with progress_bar(is_shown=progress) as bar, kept_manifest(table) as keep:
         listen = _tell_all(clock.listen, keep, bar, on_event)
-        reports = _enhance(
-            plan, model, device, overwrite=overwrite, batch_size=batch_size, listen=listen
-        )
+        reports = _enhance(plan, engine, overwrite=overwrite, listen=listen)
     order = {job.source: place for place, job in enumerate(plan.jobs)}
     reports.sort(key=lambda report: order.get(report.source, len(order)))
     return EnhanceReport(tuple(reports), *clock.read())
@@ -98,7 +94,8 @@ def enhance_file(
     job = Job(Path(source), Path(target))
     check_targets([job])
     plan = Plan((job,), ())
-    (report,) = _enhance(plan, model, device, overwrite=True, batch_size=1, listen=_tell_all())
+    engine = Engine(model, device, batch_size=1)
+    (report,) = _enhance(plan, engine, overwrite=True, listen=_tell_all())
     if report.failure is not None:
         raise report.failure
     return report
@@ -129,15 +126,7 @@ class _Clock:
         return now - self._start, 0.0 if self._work_start is None else now - self._work_start
 
 
-def _enhance(
-    plan: Plan,
-    model: str | Path | nn.Module,
-    device: Device | str,
-    *,
-    overwrite: bool,
-    batch_size: int,
-    listen: Listener,
-) -> list[FileReport]:
+def _enhance(plan: Plan, engine: Engine, *, overwrite: bool, listen: Listener) -> list[FileReport]:
     from mbs_cli.enhancement.task import Task, open_tasks
 
     opened = list(open_tasks(plan, overwrite))
@@ -146,12 +135,10 @@ def _enhance(
     listen(Started(len(opened), sum(task.info.seconds for task in tasks)))
     for report in reports:
         listen(Finished(report))
+    for folder in {task.target.parent for task in tasks}:
+        remove_abandoned(folder)
     if tasks:
-        from mbs_cli.enhancement.run import run_tasks
-
-        network = load_model(model, device)
-        listen(ModelLoaded())
-        for report in run_tasks(network, tasks, batch_size, listen):
+        for report in engine.run(tasks, listen):
             listen(Finished(report))
             reports.append(report)
     return reports
