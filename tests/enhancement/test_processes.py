@@ -15,7 +15,7 @@ import soundfile
 
 import mbs_cli
 from mbs_cli.enhancement.manifest import read_manifest
-from mbs_cli.enhancement.report import Advanced, ModelLoaded, Status
+from mbs_cli.enhancement.report import Advanced, Finished, ModelLoaded, Status
 from mbs_cli.errors import CheckpointError, UsageError
 
 
