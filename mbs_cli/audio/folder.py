@@ -12,17 +12,20 @@ from mbs_cli.audio.suffixes import AUDIO_SUFFIXES
 
 def audio_files(folder: Path) -> Iterator[Path]:
     """The audio files in `folder` and all below it, in no order; hidden ones are passed over."""
-    return (folder.joinpath(*parts) for parts in audio_file_parts(folder))
+    return (folder / place / name for place, names in audio_names(folder) for name in names)
 
 
-def audio_file_parts(folder: Path) -> Iterator[tuple[str, ...]]:
-    """Likewise, the parts of each path below `folder`: much faster to make and to sort."""
+def audio_names(folder: Path) -> Iterator[tuple[Path, list[str]]]:
+    """Likewise, by folder: its path from `folder` on, and the names in it. Fast for 100,000."""
     for parent, _, names in os.walk(folder):
-        above = Path(parent).relative_to(folder).parts
-        for name in names:
-            suffix = os.path.splitext(name)[1].lower()  # noqa: PTH122 - faster, 100,000 times
-            if suffix in AUDIO_SUFFIXES and not name.startswith("."):
-                yield *above, name
+        found = [name for name in names if _is_audio(name)]
+        if found:
+            yield Path(parent).relative_to(folder), found
+
+
+def _is_audio(name: str) -> bool:
+    suffix = os.path.splitext(name)[1].lower()  # noqa: PTH122 - paths take much longer
+    return suffix in AUDIO_SUFFIXES and not name.startswith(".")
 
 
 def audio_name(path: Path) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from mbs_cli.audio.folder import audio_file_parts
+from mbs_cli.audio.folder import audio_names
 from mbs_cli.audio.suffixes import AUDIO_SUFFIXES
 from mbs_cli.errors import AudioError, UsageError
 
@@ -76,14 +76,16 @@ def parse_shard(text: str) -> tuple[int, int]:
 def _jobs_of(path: Path, output: Path, is_only_path: bool) -> Iterator[Job]:
     if path.is_dir():
         _check_outside(path, output)
-        found = sorted(audio_file_parts(path))
-        if not found:
+        folders = sorted(audio_names(path))
+        if not folders:
             raise AudioError(
                 f"{path}: no audio files in this folder",
                 "files are found by their suffix (.wav, .flac, .ogg, .mp3, ...); name a file "
                 "itself to have it read whatever it is called",
             )
-        yield from (Job(path.joinpath(*parts), output.joinpath(*parts)) for parts in found)
+        for place, names in folders:
+            source_folder, target_folder = path / place, output / place
+            yield from (Job(source_folder / name, target_folder / name) for name in sorted(names))
     elif not path.exists():
         raise AudioError(f"{path}: there is no such file or folder", "check the path")
     elif is_only_path and output.suffix and not output.is_dir():
