@@ -22,17 +22,21 @@ _THREAD_VARIABLES = (
     *("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"),
 )
 _PACKAGE_PARENT = Path(__file__).resolve().parents[1]
-_CLEANING_UP_SECONDS = 10.0
 
 
 class ChildDied(Exception):
-    """The child ended before it answered; the text says how."""
+    """The child ended before it answered; the text says how: "with code 3", "(Killed)"."""
 
 
 class ChildProcess:
-    """The parent's side."""
+    """The parent's side.
 
-    def __init__(self, module: str, threads: int) -> None:
+    The child may use so many `threads`; `grace_seconds` is how long it may take to tidy up when it
+    is stopped, 0 if it has nothing to tidy.
+    """
+
+    def __init__(self, module: str, threads: int = 1, grace_seconds: float = 0.0) -> None:
+        self._grace_seconds = grace_seconds
         search_path = [str(_PACKAGE_PARENT), os.environ.get("PYTHONPATH", "")]
         environment = os.environ | dict.fromkeys(_THREAD_VARIABLES, str(threads))
         environment["PYTHONPATH"] = os.pathsep.join(filter(None, search_path))
@@ -62,12 +66,15 @@ class ChildProcess:
             raise self._death() from error
 
     def stop(self) -> None:
-        """Have the child end and tidy up; whoever waits for its answer gets ChildDied."""
+        """Have the child end; whoever waits for its answer gets ChildDied."""
         with suppress(OSError):
-            self._process.terminate()
+            if self._grace_seconds:
+                self._process.terminate()
+            else:
+                self._process.kill()
 
     def close(self) -> None:
-        """Wait until the child has ended, and end it for good if it does not."""
+        """Stop the child and wait until it has ended."""
         self.stop()
         self._wait()
 
@@ -77,7 +84,7 @@ class ChildProcess:
                 with suppress(OSError):
                     pipe.close()
         with suppress(subprocess.TimeoutExpired):
-            self._process.wait(_CLEANING_UP_SECONDS)
+            self._process.wait(self._grace_seconds)
         self._process.kill()
         self._process.wait()
 
@@ -85,7 +92,7 @@ class ChildProcess:
         self._wait()
         code = self._process.returncode
         how = f"with code {code}" if code >= 0 else f"({signal.strsignal(-code)})"
-        return ChildDied(f"its process ended {how}")
+        return ChildDied(how)
 
 
 def serve(answer: Callable[[Any, Callable[[object], None]], None]) -> None:

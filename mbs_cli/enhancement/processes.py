@@ -30,6 +30,7 @@ from mbs_cli.errors import MbsError, OutOfMemory
 _MODULE = "mbs_cli.enhancement.worker_process"
 _SHARE_SECONDS = 120.0  # channel-seconds handed out at once
 _SHARE_FILES = 64
+_TIDYING_SECONDS = 10.0
 
 # What a thread puts: an event of its process, a failure that ends everything, None at its end.
 _Told = Event | Exception | None
@@ -132,7 +133,7 @@ class _Worker:
 
     def _ask(self, share: list[Task]) -> Iterator[Event]:
         if self._child is None:
-            self._child = ChildProcess(_MODULE, self._engine.threads or 1)
+            self._child = ChildProcess(_MODULE, self._engine.threads or 1, _TIDYING_SECONDS)
             if self._stopped:  # meanwhile
                 self._child.stop()
             yield from _answers(self._child, self._engine)
@@ -151,6 +152,6 @@ def _answers(child: ChildProcess, question: object) -> Iterator[Event]:
 
 def _fatal(path: Path, death: ChildDied) -> MbsError:
     return OutOfMemory(
-        f"{path}: {death}, as happens when the memory is full",
+        f"{path}: its process ended {death}, as happens when the memory is full",
         "run it again with fewer --jobs",
     )
