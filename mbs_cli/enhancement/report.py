@@ -28,7 +28,7 @@ class FileReport:
     status: Status
     seconds: float = 0.0  # of audio
     clipped_samples: int = 0  # past full scale before
-    gain_db: float = 0.0  # of the whole file, to make it fit
+    gain_db: float = 0.0  # that the whole file was given to fit its format
     note: str = ""  # something worth knowing about a file that was done
     failure: MbsError | None = None
 
