@@ -15,7 +15,7 @@ from mbs_cli.errors import AudioError, UsageError
 _Identity = str | tuple[int, int]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Job:
     """One file to read and the one to write."""
 
