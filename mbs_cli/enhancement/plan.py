@@ -163,4 +163,4 @@ def _identity(path: Path) -> _Identity:
 def _place(path: Path, real: Callable[[str], str]) -> str:
     """Where a file lies or would lie, through `real`, which finds the true path of its folder."""
     folder, name = os.path.split(path)
-    return os.path.normcase(os.path.join(real(folder), name))  # noqa: PTH118 - likewise
+    return os.path.normcase(os.path.join(real(folder), name))  # noqa: PTH118 - faster
