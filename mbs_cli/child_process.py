@@ -18,10 +18,11 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
 
-_THREAD_VARIABLES = (
-    *("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"),
+_THREAD_VARIABLES = tuple(
+    f"{library}_NUM_THREADS" for library in ("OMP", "OPENBLAS", "MKL", "NUMBA")
 )
 _PACKAGE_PARENT = Path(__file__).resolve().parents[1]
+_ENDING_SECONDS = 10.0  # a child that takes longer is ended for good
 
 
 class ChildDied(Exception):
@@ -31,12 +32,11 @@ class ChildDied(Exception):
 class ChildProcess:
     """The parent's side.
 
-    The child may use so many `threads`; `grace_seconds` is how long it may take to tidy up when it
-    is stopped, 0 if it has nothing to tidy.
+    The child may use so many `threads`. When it is stopped, one that `tidies_up` may do so first.
     """
 
-    def __init__(self, module: str, threads: int = 1, grace_seconds: float = 0.0) -> None:
-        self._grace_seconds = grace_seconds
+    def __init__(self, module: str, threads: int = 1, *, tidies_up: bool = False) -> None:
+        self._tidies_up = tidies_up
         search_path = [str(_PACKAGE_PARENT), os.environ.get("PYTHONPATH", "")]
         environment = os.environ | dict.fromkeys(_THREAD_VARIABLES, str(threads))
         environment["PYTHONPATH"] = os.pathsep.join(filter(None, search_path))
@@ -68,7 +68,7 @@ class ChildProcess:
     def stop(self) -> None:
         """Have the child end; whoever waits for its answer gets ChildDied."""
         with suppress(OSError):
-            if self._grace_seconds:
+            if self._tidies_up:
                 self._process.terminate()
             else:
                 self._process.kill()
@@ -84,7 +84,7 @@ class ChildProcess:
                 with suppress(OSError):
                     pipe.close()
         with suppress(subprocess.TimeoutExpired):
-            self._process.wait(self._grace_seconds)
+            self._process.wait(_ENDING_SECONDS)
         self._process.kill()
         self._process.wait()
 

@@ -140,8 +140,8 @@ Manifest = Annotated[
     Path | None,
     typer.Option(
         metavar="FILE.csv",
-        help="Keep a table of all files: path, output, status, seconds, gain, error. Without PATH "
-        "it also names the files, in its column path.",
+        help="Keep a table of all files: path, output, status, seconds, gain_db, error. Without "
+        "PATH it also names the files, in its column path.",
         show_default=False,
     ),
 ]

@@ -19,7 +19,7 @@ _SOUND_SUFFIXES = AUDIO_SUFFIXES | FFMPEG_AUDIO_SUFFIXES
 _Identity = str | tuple[int, int]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Job:
     """One file to read and the one to write."""
 
@@ -185,4 +185,4 @@ def _identity(path: Path) -> _Identity:
 def _place(path: Path, real: Callable[[str], str]) -> str:
     """Where a file lies or would lie, through `real`, which finds the true path of its folder."""
     folder, name = os.path.split(path)
-    return os.path.normcase(os.path.join(real(folder), name))  # noqa: PTH118 - likewise
+    return os.path.normcase(os.path.join(real(folder), name))  # noqa: PTH118 - faster

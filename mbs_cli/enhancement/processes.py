@@ -6,16 +6,16 @@ it had not finished is given out again, one file at a time, until one of them en
 
 from __future__ import annotations
 
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from pathlib import Path
 from queue import SimpleQueue
 
 from mbs_cli.child_process import ChildDied, ChildProcess
 from mbs_cli.enhancement.engine import Engine
 from mbs_cli.enhancement.report import (
+    Advanced,
     CompilingKernels,
     Event,
     FileReport,
@@ -30,7 +30,6 @@ from mbs_cli.errors import MbsError, OutOfMemory
 _MODULE = "mbs_cli.enhancement.worker_process"
 _SHARE_SECONDS = 120.0  # channel-seconds handed out at once
 _SHARE_FILES = 64
-_TIDYING_SECONDS = 10.0
 
 # What a thread puts: an event of its process, a failure that ends everything, None at its end.
 _Told = Event | Exception | None
@@ -98,9 +97,8 @@ class _Worker:
     def run(self) -> None:
         """Work until there is nothing left."""
         try:
-            with suppress(IndexError):
-                while not self._stopped:
-                    self._do(self._work.popleft())
+            while not self._stopped and (share := self._next_share()):
+                self._do(share)
             self._told.put(None)
         except Exception as error:  # noqa: BLE001 - raised where the reports are awaited
             self._told.put(error)
@@ -111,20 +109,32 @@ class _Worker:
     def stop(self) -> None:
         """End at once; the file under way is left as if it had not been begun."""
         self._stopped = True
-        if self._child is not None:
-            self._child.stop()
+        child = self._child
+        if child is not None:
+            child.stop()
+
+    def _next_share(self) -> list[Task] | None:
+        try:
+            return self._work.popleft()
+        except IndexError:
+            return None
 
     def _do(self, share: list[Task]) -> None:
         left = {task.info.path: task for task in share}
+        told_seconds: defaultdict[Path, float] = defaultdict(float)
         try:
             for event in self._ask(share):
                 if isinstance(event, Finished):
                     left.pop(event.report.source)
+                elif isinstance(event, Advanced):
+                    told_seconds[event.source] += event.seconds
                 self._told.put(event)
         except ChildDied as death:
             self._child = None
             if self._stopped:
                 return
+            for path in left:
+                self._told.put(Advanced(path, -told_seconds[path]))
             if len(share) > 1:
                 self._work.extendleft([task] for task in left.values())
                 return
@@ -133,7 +143,7 @@ class _Worker:
 
     def _ask(self, share: list[Task]) -> Iterator[Event]:
         if self._child is None:
-            self._child = ChildProcess(_MODULE, self._engine.threads or 1, _TIDYING_SECONDS)
+            self._child = ChildProcess(_MODULE, self._engine.threads or 1, tidies_up=True)
             if self._stopped:  # meanwhile
                 self._child.stop()
             yield from _answers(self._child, self._engine)

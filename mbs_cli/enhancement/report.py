@@ -19,7 +19,7 @@ class Status(StrEnum):
     FAILED = "failed"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class FileReport:
     """One file: where it came from, where it went, how long it lasts, what went wrong."""
 
@@ -118,7 +118,7 @@ class Advanced:
     seconds: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Finished:
     """A file is done, skipped or failed."""
 
