@@ -1,6 +1,6 @@
-"""Speed and memory of `mbs enhance`: the model alone, one short file, one long file.
+"""Speed and memory of `mbs enhance`: the model alone, one short file, many, one long file.
 
-    python benchmarks/enhance.py [--model NAME_OR_PATH] [--long-minutes 60]
+    python benchmarks/enhance.py [--model NAME_OR_PATH] [--long-minutes 60] [--files 1000]
 
 Real speech from examples/noisy, repeated to the length needed. The model alone is timed once
 started, on two threads; the files go through the command as whole processes.
@@ -23,6 +23,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from mbs_cli.device import limit_threads
+from mbs_cli.enhancement.files import enhance_paths
 from mbs_cli.enhancement.loading import load_model
 from mbs_cli.enhancement.streaming import StreamEnhancer
 
@@ -73,10 +74,47 @@ def run_command(
     return time.perf_counter() - start, done.stderr
 
 
+def many_against_one(model_name: str, folder: Path, count: int, seconds: float = 5.0) -> float:
+    """Speed of `count` files, as a share of the speed of one file of the same length.
+
+    In processor seconds of one process, by turns, after a warm-up; the fastest of each.
+    """
+    model = load_model(model_name, "cpu")
+    samples = speech(count * seconds)
+    (folder / "many").mkdir()
+    for number, piece in enumerate(np.split(samples, count)):
+        soundfile.write(folder / "many" / f"{number:04}.wav", piece, RATE_HZ)
+    soundfile.write(folder / "one.wav", samples, RATE_HZ)
+    times: dict[Path, list[float]] = {folder / "many": [], folder / "one.wav": []}
+    for _ in range(ROUNDS):
+        for source, taken in times.items():
+            start = time.process_time()
+            enhance_paths([source], folder / "out", model=model, device="cpu", overwrite=True)
+            taken.append(time.process_time() - start)
+    many, one = (min(taken[1:]) for taken in times.values())
+    return one / many
+
+
+def finished_files(folder: Path, count: int = 100_000) -> tuple[float, float]:
+    """Seconds, and processor seconds, of a run over that many files whose outputs are there."""
+    for number in range(count):
+        for side in ("in", "out"):
+            place = folder / "done" / side / f"{number // 1_000:03}"
+            place.mkdir(parents=True, exist_ok=True)
+            (place / f"{number:06}.wav").touch()
+    start, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
+    command = ["-m", "mbs_cli", "enhance", folder / "done/in", "-o", folder / "done/out"]
+    subprocess.run([sys.executable, *map(str, command)], check=True, capture_output=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    busy = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return time.perf_counter() - start, busy
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", default="mbs-net")
     parser.add_argument("--long-minutes", type=float, default=60.0)
+    parser.add_argument("--files", type=int, default=1_000)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         short, long, out = (Path(folder) / name for name in ("short.wav", "long.wav", "out"))
@@ -89,6 +127,10 @@ def main() -> None:
         print(f"5 s file, whole process: {statistics.median(times):.2f} s (median of {ROUNDS})")
         factor = real_time_factor(options.model)
         print(f"60 s, two threads, once started: real-time factor {factor:.4f}")
+        share = many_against_one(options.model, Path(folder), options.files)
+        print(f"{options.files} files of 5 s: {share:.2f} of the speed of one file as long")
+        wall, busy = finished_files(Path(folder))
+        print(f"100,000 files done before: {wall:.1f} s, {busy:.1f} s of them busy")
         soundfile.write(long, speech(60 * options.long_minutes), RATE_HZ)
         before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
         seconds, _ = run_command(options.model, long, out)

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import os
+import platform
+import re
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from zlib import crc32
+
+_MACHINE = f"{crc32(platform.node().encode()):08x}"
+_PARTIAL = re.compile(rf"\.mbs-{_MACHINE}-(\d+)-[0-9a-f]{{8}}\.part")
 
 
 @contextmanager
@@ -18,7 +24,7 @@ def atomic_file(target: Path, durable: bool = False) -> Iterator[Path]:
     in the system's memory, before the older target is given up. Raises OSError.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.parent / f".mbs-{os.getpid()}-{secrets.token_hex(4)}.part"
+    partial = target.parent / f".mbs-{_MACHINE}-{os.getpid()}-{secrets.token_hex(4)}.part"
     try:
         yield partial
         if durable:
@@ -28,3 +34,24 @@ def atomic_file(target: Path, durable: bool = False) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             partial.unlink(missing_ok=True)
+
+
+def remove_abandoned(folder: Path) -> None:
+    """Remove from a folder what killed processes of this machine had only begun to write."""
+    if os.name != "posix":
+        return  # elsewhere there is no harmless way to ask whether a process lives
+    with suppress(OSError):
+        for name in os.listdir(folder):  # noqa: PTH208 - no paths for 100,000 names
+            found = _PARTIAL.fullmatch(name)
+            if found and not _is_alive(int(found[1])):
+                (folder / name).unlink(missing_ok=True)
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):  # someone else's
+        return True
+    return True

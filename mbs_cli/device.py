@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -43,6 +44,13 @@ def resolve_device(device: Device | str = Device.AUTO) -> torch.device:
             f"available: {there}; --device auto takes the first of them",
         )
     return torch.device(device)
+
+
+def usable_cores() -> int:
+    """How many CPU cores this process may run on."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def limit_threads(threads: int) -> None:

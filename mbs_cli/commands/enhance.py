@@ -8,15 +8,17 @@ from mbs_cli.audio.output_format import ClipPolicy, OutputFormat
 from mbs_cli.commands import enhance_options as options
 from mbs_cli.commands.exit_code import ExitCode
 from mbs_cli.device import Device
-from mbs_cli.enhancement.files import DEFAULT_BATCH_SIZE, enhance_paths
+from mbs_cli.enhancement.engine import DEFAULT_BATCH_SIZE
+from mbs_cli.enhancement.files import enhance_paths
 from mbs_cli.enhancement.loading import DEFAULT_MODEL
+from mbs_cli.enhancement.plan import parse_shard
 from mbs_cli.enhancement.report import Status
 from mbs_cli.enhancement.treatment import ChannelMode, Treatment
 
 
 def enhance(
-    paths: options.Paths,
     output: options.Output,
+    paths: options.Paths = None,
     model: options.Model = DEFAULT_MODEL,
     device: options.ComputeDevice = Device.AUTO,
     channels: options.Channels = ChannelMode.LINKED,
@@ -31,6 +33,9 @@ def enhance(
     overwrite: options.Overwrite = False,
     batch_size: options.BatchSize = DEFAULT_BATCH_SIZE,
     threads: options.Threads = None,
+    jobs: options.Jobs = 1,
+    shard: options.Shard = "1/1",
+    manifest: options.Manifest = None,
     as_json: options.AsJson = False,
     page: options.Page = None,
 ) -> None:
@@ -52,7 +57,7 @@ def enhance(
     check_page(page)
     with open_display() as on_event:
         report = enhance_paths(
-            paths,
+            paths or [],
             output,
             model=model,
             device=device,
@@ -61,6 +66,9 @@ def enhance(
             overwrite=overwrite,
             batch_size=batch_size,
             threads=threads,
+            jobs=jobs,
+            shard=parse_shard(shard),
+            manifest=manifest,
             on_event=on_event,
         )
     if page is not None:

@@ -74,7 +74,7 @@ def _print_event(event: Event) -> None:
             print(_COMPILING, file=sys.stderr, flush=True)
         case MovedToCpu(device=device):
             print(_moved(device), file=sys.stderr, flush=True)
-        case Finished(report=report):
+        case Finished(report=report) if report.status is not Status.SKIPPED:
             _print_file(report)
 
 

@@ -13,7 +13,7 @@ from mbs_cli.device import Device
 from mbs_cli.enhancement.treatment import ChannelMode
 
 Paths = Annotated[
-    list[Path],
+    list[Path] | None,
     typer.Argument(
         metavar="PATH",
         help="Audio files, and folders that are searched for them with all below.",
@@ -120,7 +120,31 @@ Overwrite = Annotated[
 BatchSize = Annotated[
     int, typer.Option(min=1, help="Short files that go through the model at once.")
 ]
-Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads.", show_default="all cores")]
+Threads = Annotated[
+    int | None,
+    typer.Option(min=1, help="CPU threads, of all jobs together.", show_default="all cores"),
+]
+Jobs = Annotated[
+    int,
+    typer.Option(
+        min=1, help="Processes that share the files and the threads, for many files on many cores."
+    ),
+]
+Shard = Annotated[
+    str,
+    typer.Option(
+        metavar="I/N", help="Do the I-th of N equal shares of the files, in N runs or machines."
+    ),
+]
+Manifest = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE.csv",
+        help="Keep a table of all files: path, output, status, seconds, gain_db, error. Without "
+        "PATH it also names the files, in its column path.",
+        show_default=False,
+    ),
+]
 AsJson = Annotated[
     bool, typer.Option("--json", help="Print the report as JSON on standard output.")
 ]

@@ -1,9 +1,9 @@
-"""One audio file, or a few short ones together: read, to 16 kHz, enhance, back, write."""
+"""One audio file of any length: read, to 16 kHz, enhance, back, write, all in blocks."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
@@ -13,11 +13,10 @@ from mbs_cli.audio.samples import Samples
 from mbs_cli.audio.writer import AudioWriter, copy_whole
 from mbs_cli.enhancement.blocks import block_frames, enhance_blocks
 from mbs_cli.enhancement.bounded import BoundedModel
-from mbs_cli.enhancement.enhancer import enhance_together
+from mbs_cli.enhancement.overlap import read_ahead, written_behind
 from mbs_cli.enhancement.report import Advanced, FileReport, Listener
-from mbs_cli.enhancement.signal_path import SignalPath
 from mbs_cli.enhancement.task import Task
-from mbs_cli.errors import AudioError, MbsError
+from mbs_cli.errors import AudioError
 
 
 def copy_empty(task: Task) -> FileReport:
@@ -37,70 +36,27 @@ def enhance_in_blocks(model: BoundedModel, task: Task, listen: Listener) -> File
     enhanced_blocks = enhance_blocks(
         model, blocks, rate_hz, channels, task.treatment, task.output.sample_rate_hz
     )
-    with AudioWriter(task.target, task.output, task.clip) as writer:
+    writer = AudioWriter(task.target, task.output, task.clip)
+    with writer, written_behind(writer.write) as write:
         for enhanced in enhanced_blocks:
-            writer.write(_finite(enhanced, info))
-    return _report(task, writer)
+            write(check_finite(enhanced, info))
+    return report_written(task, writer)
 
 
 def _read_and_tell(info: AudioFileInfo, frames: int, listen: Listener) -> Iterator[Samples]:
     """The blocks of a file, each told of once it has been worked on."""
-    for block in read_blocks(info, frames):
+    for block in read_ahead(read_blocks(info, frames)):
         yield block
         listen(Advanced(info.path, block.shape[1] / info.sample_rate_hz))
 
 
-def enhance_batch(model: BoundedModel, tasks: Sequence[Task], listen: Listener) -> list[FileReport]:
-    """Enhance short files in one call of a causal model; what fails is reported, not raised."""
-    reports: list[FileReport] = []
-    loaded: list[_Loaded] = []
-    for task in tasks:
-        try:
-            loaded.append(_load(task))
-        except MbsError as error:
-            reports.append(task.failed(error))
-    signals = [item.at_model_rate for item in loaded]
-    mode = tasks[0].treatment.channels
-    enhanced = enhance_together(model, signals, mode) if loaded else []
-    for item, signal in zip(loaded, enhanced, strict=True):
-        listen(Advanced(item.task.info.path, item.task.info.seconds))
-        try:
-            reports.append(_store(item, signal))
-        except MbsError as error:
-            reports.append(item.task.failed(error))
-    return reports
-
-
-@dataclass(frozen=True)
-class _Loaded:
-    """A short file in memory, on its way to the model."""
-
-    task: Task
-    path: SignalPath
-    at_model_rate: Samples
-
-
-def _load(task: Task) -> _Loaded:
-    info = task.info
-    samples = np.concatenate(list(read_blocks(info, info.frames)), axis=1)
-    path = SignalPath(
-        info.sample_rate_hz, info.channels, task.treatment, task.output.sample_rate_hz
-    )
-    return _Loaded(task, path, path.to_model(samples, last=True))
-
-
-def _store(item: _Loaded, enhanced: Samples) -> FileReport:
-    info = item.task.info
-    with AudioWriter(item.task.target, item.task.output, item.task.clip) as writer:
-        writer.write(_finite(item.path.from_model(enhanced, last=True), info))
-    return _report(item.task, writer)
-
-
-def _report(task: Task, writer: AudioWriter) -> FileReport:
+def report_written(task: Task, writer: AudioWriter) -> FileReport:
+    """The report of a file that `writer` has written."""
     return task.done(writer.clipped_samples, writer.gain_db, writer.note)
 
 
-def _finite(samples: Samples, info: AudioFileInfo) -> Samples:
+def check_finite(samples: Samples, info: AudioFileInfo) -> Samples:
+    """The samples; raises AudioError if one of them is no number any more."""
     if not np.isfinite(samples).all():
         raise AudioError(
             f"{info.path}: its samples are too large to compute with, full scale is 1",

@@ -10,9 +10,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mbs_cli.atomic_file import remove_abandoned
 from mbs_cli.audio.output_format import OutputFormat
-from mbs_cli.device import Device, limit_threads
-from mbs_cli.enhancement.loading import DEFAULT_MODEL, load_model
+from mbs_cli.device import Device
+from mbs_cli.enhancement.engine import DEFAULT_BATCH_SIZE, Engine
+from mbs_cli.enhancement.loading import DEFAULT_MODEL
+from mbs_cli.enhancement.manifest import (
+    kept_manifest,
+    listed_jobs,
+    read_manifest,
+    table_of_shard,
+)
 from mbs_cli.enhancement.plan import Job, Plan, check_targets, plan_jobs
 from mbs_cli.enhancement.progress_bar import progress_bar
 from mbs_cli.enhancement.report import (
@@ -25,14 +33,12 @@ from mbs_cli.enhancement.report import (
     Started,
 )
 from mbs_cli.enhancement.treatment import Treatment
-from mbs_cli.errors import UsageError
 
 if TYPE_CHECKING:
     from torch import nn
 
     from mbs_cli.enhancement.task import Task
 
-DEFAULT_BATCH_SIZE = 4
 _AS_IT_IS = Treatment()
 _AS_THE_INPUT = OutputFormat()
 
@@ -48,6 +54,9 @@ def enhance_paths(
     overwrite: bool = False,
     batch_size: int = DEFAULT_BATCH_SIZE,
     threads: int | None = None,
+    jobs: int = 1,
+    shard: tuple[int, int] = (1, 1),
+    manifest: str | Path | None = None,
     progress: bool = False,
     on_event: Listener | None = None,
 ) -> EnhanceReport:
@@ -56,22 +65,27 @@ def enhance_paths(
     Every output keeps its input's sample rate, channels, sample count, container and sample
     format, unless `treatment` (channels, strength) or `output_format` say otherwise. An output
     that exists is left alone unless `overwrite`. `batch_size` short files go through the model at
-    once, long files in blocks. `progress` shows a tqdm bar, made for notebooks; `on_event` is told
-    of everything that happens.
+    once, long files in blocks. With `jobs` above 1 so many processes share the files and the
+    threads; `model` is then a name or a path. `shard` (i, n) does the i-th of n equal shares.
+    `manifest` is a CSV table kept of all files, for shards one beside it for each; without `paths`
+    it also names the files (`mbs_cli.enhancement.manifest` tells its columns). `progress` shows a
+    tqdm bar, made for notebooks; `on_event` is told of everything that happens.
 
     A file that fails is in the report and does not stop the others. Raises UsageError,
     CheckpointError or DeviceError, before anything is written, for what concerns them all.
     """
     clock = _Clock()
-    if batch_size < 1:
-        raise UsageError(f"--batch-size {batch_size}: expected at least 1")
-    plan = plan_jobs([Path(path) for path in paths], Path(output), output_format)
-    if threads is not None:
-        limit_threads(threads)
-    with progress_bar(is_shown=progress) as bar:
-        listen = _tell_all(clock.listen, bar, on_event)
+    engine = Engine(model, device, batch_size, threads, jobs)
+    listed: list[Job] = []
+    if manifest is not None and not paths:
+        listed = listed_jobs(read_manifest(Path(manifest)), Path(output), output_format)
+    plan = plan_jobs([Path(path) for path in paths], Path(output), output_format, listed)
+    plan = plan.shard(*shard)
+    table = None if manifest is None else table_of_shard(Path(manifest), *shard)
+    with progress_bar(is_shown=progress) as bar, kept_manifest(table) as keep:
+        listen = _tell_all(clock.listen, keep, bar, on_event)
         opened = _open(plan, treatment, output_format, overwrite=overwrite)
-        reports = _enhance(opened, model, device, batch_size, listen)
+        reports = _enhance(opened, engine, listen)
     order = {job.source: place for place, job in enumerate(plan.jobs)}
     reports.sort(key=lambda report: order.get(report.source, len(order)))
     return EnhanceReport(tuple(reports), *clock.read())
@@ -97,7 +111,7 @@ def enhance_file(
     check_targets([job])
     plan = Plan((job,), ())
     opened = _open(plan, treatment, output_format, overwrite=True)
-    (report,) = _enhance(opened, model, device, 1, _tell_all())
+    (report,) = _enhance(opened, Engine(model, device, batch_size=1), _tell_all())
     if report.failure is not None:
         raise report.failure
     return report
@@ -137,11 +151,7 @@ def _open(
 
 
 def _enhance(
-    opened: Sequence[Task | FileReport],
-    model: str | Path | nn.Module,
-    device: Device | str,
-    batch_size: int,
-    listen: Listener,
+    opened: Sequence[Task | FileReport], engine: Engine, listen: Listener
 ) -> list[FileReport]:
     from mbs_cli.enhancement.task import Task
 
@@ -150,12 +160,10 @@ def _enhance(
     listen(Started(len(opened), sum(task.info.seconds for task in tasks)))
     for report in reports:
         listen(Finished(report))
+    for folder in {task.target.parent for task in tasks}:
+        remove_abandoned(folder)
     if tasks:
-        from mbs_cli.enhancement.run import run_tasks
-
-        network = load_model(model, device)
-        listen(ModelLoaded())
-        for report in run_tasks(network, tasks, batch_size, listen):
+        for report in engine.run(tasks, listen):
             listen(Finished(report))
             reports.append(report)
     return reports

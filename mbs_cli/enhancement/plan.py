@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
-from mbs_cli.audio.folder import audio_files
+from mbs_cli.audio.folder import audio_names
 from mbs_cli.audio.output_format import OutputFormat
 from mbs_cli.audio.suffixes import AUDIO_SUFFIXES, FFMPEG_AUDIO_SUFFIXES, VIDEO_SUFFIXES
 from mbs_cli.errors import AudioError, UsageError
@@ -15,8 +16,10 @@ from mbs_cli.errors import AudioError, UsageError
 _AS_THE_INPUT = OutputFormat()
 _SOUND_SUFFIXES = AUDIO_SUFFIXES | FFMPEG_AUDIO_SUFFIXES
 
+_Identity = str | tuple[int, int]
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, slots=True)
 class Job:
     """One file to read and the one to write."""
 
@@ -31,22 +34,37 @@ class Plan:
     jobs: tuple[Job, ...]
     unusable: tuple[tuple[Path, AudioError], ...]
 
+    def shard(self, number: int, count: int) -> Plan:
+        """The share of one of `count` runs, the first having number 1, which reports the unusable.
+
+        Every run that plans the same paths divides them alike. Raises UsageError.
+        """
+        if not 1 <= number <= count:
+            raise UsageError(
+                f"--shard {number}/{count}: expected a number from 1 to the number of shards",
+                "for example --shard 1/4, 2/4, 3/4 and 4/4 in four runs",
+            )
+        return Plan(self.jobs[number - 1 :: count], self.unusable if number == 1 else ())
+
 
 def plan_jobs(
-    paths: Sequence[Path], output: Path, output_format: OutputFormat = _AS_THE_INPUT
+    paths: Sequence[Path],
+    output: Path,
+    output_format: OutputFormat = _AS_THE_INPUT,
+    listed: Sequence[Job] = (),
 ) -> Plan:
     """Find the audio files, with videos if their picture is kept, and name their outputs.
 
     A file goes to `output/NAME`, the files of a folder to `output/` with the tree below it kept;
     one single file goes to `output` itself if that has the file's suffix and is no folder. With
-    another format all get its suffix.
+    another format all get its suffix. `listed` jobs join as they are.
 
     Raises UsageError, before anything is touched, if the output lies in an input folder, if an
     output would be one of the inputs, or if two inputs would make one output.
     """
-    if not paths:
+    if not paths and not listed:
         raise UsageError("no files or folders given", "name at least one")
-    jobs: list[Job] = []
+    jobs = list(listed)
     unusable: list[tuple[Path, AudioError]] = []
     for path in paths:
         try:
@@ -54,9 +72,15 @@ def plan_jobs(
         except AudioError as error:
             unusable.append((path, error))
     _check_folder(jobs, output)
-    jobs = _without_repeats(jobs)
-    check_targets(jobs)
-    return Plan(tuple(jobs), tuple(unusable))
+    return Plan(tuple(check_targets(jobs)), tuple(unusable))
+
+
+def parse_shard(text: str) -> tuple[int, int]:
+    """The numbers of "I/N". Raises UsageError for any other text."""
+    number, _, count = text.partition("/")
+    if not (number.isdecimal() and count.isdecimal()):
+        raise UsageError(f"--shard {text}: expected two numbers, for example 1/4")
+    return int(number), int(count)
 
 
 def _jobs_of(
@@ -66,24 +90,27 @@ def _jobs_of(
     suffixes = _SOUND_SUFFIXES | VIDEO_SUFFIXES if output_format.video else _SOUND_SUFFIXES
     if path.is_dir():
         _check_outside(path, output)
-        sources = sorted(audio_files(path, suffixes))
-        if not sources:
+        folders = sorted(audio_names(path, suffixes))
+        if not folders:
             raise AudioError(
                 f"{path}: no audio files in this folder",
                 "files are found by their suffix (.wav, .flac, .ogg, .mp3, ...); name a file "
                 "itself to have it read whatever it is called",
             )
-        for source in sources:
-            yield Job(source, _with_suffix(output / source.relative_to(path), suffix))
+        for place, names in folders:
+            source_folder, target_folder = path / place, output / place
+            for name in sorted(names):
+                yield Job(source_folder / name, with_suffix(target_folder / name, suffix))
     elif not path.exists():
         raise AudioError(f"{path}: there is no such file or folder", "check the path")
     elif is_only_path and output.suffix and not output.is_dir():
         yield Job(path, _file_target(path, output, suffix))
     else:
-        yield Job(path, _with_suffix(output / path.name, suffix))
+        yield Job(path, with_suffix(output / path.name, suffix))
 
 
-def _with_suffix(target: Path, suffix: str | None) -> Path:
+def with_suffix(target: Path, suffix: str | None) -> Path:
+    """An output by its input's name, with the suffix of another format if one is given."""
     return target if suffix is None else target.with_suffix(suffix)
 
 
@@ -99,7 +126,7 @@ def _file_target(source: Path, output: Path, suffix: str | None) -> Path:
             f"{output}: the output {what}",
             f"name it {output.with_suffix(expected)}, or give --format {found[1:]}",
         )
-    return _with_suffix(output / source.name, suffix)
+    return with_suffix(output / source.name, suffix)
 
 
 def _check_outside(folder: Path, output: Path) -> None:
@@ -120,37 +147,42 @@ def _check_folder(jobs: Sequence[Job], output: Path) -> None:
         )
 
 
-def _without_repeats(jobs: Iterable[Job]) -> list[Job]:
-    """A file named twice, in whatever way, is one job."""
-    return list({(_identity(job.source), job.target.resolve()): job for job in jobs}.values())
+def check_targets(jobs: Sequence[Job]) -> list[Job]:
+    """The jobs, with a file that was named twice, in whatever way, being one.
 
-
-def check_targets(jobs: Sequence[Job]) -> None:
-    """Raise UsageError if a job would write an input, or two jobs the same output.
-
-    Links do not hide anything: a symbolic or hard link to an input counts as that input.
+    Raises UsageError if a job would write an input, or two jobs the same output. Links do not
+    hide anything: a symbolic or hard link to an input counts as that input.
     """
-    inputs = {_identity(job.source): job.source for job in jobs}
-    makers: dict[str, Job] = {}
-    for job in jobs:
+    real = cache(os.path.realpath)
+    identities = [_identity(job.source) for job in jobs]
+    inputs = dict(zip(identities, jobs, strict=True))
+    makers: dict[str, tuple[Job, _Identity]] = {}
+    for job, identity in zip(jobs, identities, strict=True):
         overwritten = inputs.get(_identity(job.target))
         if overwritten is not None:
             raise UsageError(
-                f"{job.target}: the output of {job.source} would be the input {overwritten}",
+                f"{job.target}: the output of {job.source} would be the input {overwritten.source}",
                 "choose another output; inputs are never written to",
             )
-        first = makers.setdefault(os.path.normcase(job.target.resolve()), job)
-        if first is not job:
+        first, its_identity = makers.setdefault(_place(job.target, real), (job, identity))
+        if its_identity != identity:
             raise UsageError(
                 f"{job.target}: both {first.source} and {job.source} would be written there",
                 "enhance them in two runs with different output folders",
             )
+    return [job for job, _ in makers.values()]
 
 
-def _identity(path: Path) -> str | tuple[int, int]:
+def _identity(path: Path) -> _Identity:
     """What makes two paths the same file: device and inode, or the path if nothing is there."""
     try:
         status = path.stat()
     except OSError:
-        return os.path.normcase(path.resolve())
+        return _place(path, os.path.realpath)
     return status.st_dev, status.st_ino
+
+
+def _place(path: Path, real: Callable[[str], str]) -> str:
+    """Where a file lies or would lie, through `real`, which finds the true path of its folder."""
+    folder, name = os.path.split(path)
+    return os.path.normcase(os.path.join(real(folder), name))  # noqa: PTH118 - faster

@@ -19,7 +19,7 @@ class Status(StrEnum):
     FAILED = "failed"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class FileReport:
     """One file: where it came from, where it went, how long it lasts, what went wrong."""
 
@@ -28,7 +28,7 @@ class FileReport:
     status: Status
     seconds: float = 0.0  # of audio
     clipped_samples: int = 0  # past full scale before
-    gain_db: float = 0.0  # of the whole file, to make it fit
+    gain_db: float = 0.0  # that the whole file was given to fit its format
     note: str = ""  # something worth knowing about a file that was done
     failure: MbsError | None = None
 
@@ -118,7 +118,7 @@ class Advanced:
     seconds: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Finished:
     """A file is done, skipped or failed."""
 

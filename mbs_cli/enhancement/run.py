@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import deque
 from collections.abc import Iterator, Sequence
-from pathlib import Path
+from concurrent.futures import Future, ThreadPoolExecutor
 
 from torch import nn
 
-from mbs_cli.enhancement.audio_file import copy_empty, enhance_batch, enhance_in_blocks
+from mbs_cli.audio.samples import Samples
+from mbs_cli.enhancement.audio_file import copy_empty, enhance_in_blocks
+from mbs_cli.enhancement.batch import Loaded, load_batch, store_whole, too_little_memory
 from mbs_cli.enhancement.bounded import BoundedModel
+from mbs_cli.enhancement.enhancer import enhance_together
+from mbs_cli.enhancement.overlap import read_ahead
 from mbs_cli.enhancement.report import (
     Advanced,
     CompilingKernels,
@@ -19,13 +23,14 @@ from mbs_cli.enhancement.report import (
     MovedToCpu,
 )
 from mbs_cli.enhancement.task import Task
-from mbs_cli.errors import MbsError, OutOfMemory
+from mbs_cli.errors import MbsError
 from mbs_cli.memory import is_out_of_memory
 from mbs_cli.models.mamba import Mamba
 from mbs_cli.models.scan import default_implementation, kernels_need_compiling
 
 # Up to this many channel-seconds a file goes through the model whole, together with others.
 SHORT_SECONDS = 15.0
+_LONGER_AT_MOST = 1.25  # times the shortest of the files that go together
 
 
 def run_tasks(
@@ -33,78 +38,97 @@ def run_tasks(
 ) -> Iterator[FileReport]:
     """Enhance every task, the shortest first; yield the reports as they come.
 
-    Where memory runs out, less is done at a time; where not even the least fits into a device's,
-    the CPU does the rest.
+    Short files are read and written in threads while the model works on others. Where memory runs
+    out, less is done at a time; where not even the least fits into a device's, the CPU does the
+    rest.
     """
     if _compiles_kernels(model):
         listen(CompilingKernels())
     bounded = BoundedModel(model)
-    for group in group_by_length(tasks, batch_size if bounded.is_causal else 1):
-        yield from _run_group(bounded, group, listen)
+    groups = group_by_length(tasks, batch_size if bounded.is_causal else 1)
+    storing: deque[Future[FileReport]] = deque()
+    with ThreadPoolExecutor(1, thread_name_prefix="writing") as writing:
+        for batch in read_ahead(map(load_batch, groups)):
+            yield from batch.failed
+            enhanced = _enhance_batch(bounded, batch.loaded, listen)
+            if enhanced is None:
+                yield from (_run_alone(bounded, item.task, listen) for item in batch.loaded)
+                continue
+            for item, signal in zip(batch.loaded, enhanced, strict=True):
+                storing.append(writing.submit(store_whole, item, signal))
+            if batch.alone is not None:
+                yield _run_alone(bounded, batch.alone, listen)
+            while len(storing) > batch_size:
+                yield storing.popleft().result()
+        while storing:
+            yield storing.popleft().result()
 
 
 def group_by_length(tasks: Sequence[Task], batch_size: int) -> list[list[Task]]:
     """Groups of at most `batch_size` short files of similar length; long files stay alone."""
-    ordered = sorted(tasks, key=lambda task: task.channel_seconds)
     groups: list[list[Task]] = []
-    for task in ordered:
-        is_short = 0 < task.channel_seconds <= SHORT_SECONDS
-        if is_short and groups and len(groups[-1]) < batch_size and groups[-1][0].info.frames:
+    for task in sorted(tasks, key=lambda task: task.channel_seconds):
+        first = groups[-1][0] if groups and len(groups[-1]) < batch_size else None
+        if first is not None and _go_together(first, task):
             groups[-1].append(task)
         else:
             groups.append([task])
     return groups
 
 
-def _run_group(model: BoundedModel, group: Sequence[Task], listen: Listener) -> list[FileReport]:
-    reports = _attempt(model, group, listen)
-    if reports is not None:
-        return reports
-    if len(group) > 1:
-        return [report for task in group for report in _run_group(model, [task], listen)]
-    if model.device.type != "cpu":
+def _go_together(shorter: Task, longer: Task) -> bool:
+    """Whether so little is lost by making the shorter file as long that one call is faster."""
+    least = longer.channel_seconds / _LONGER_AT_MOST
+    return longer.channel_seconds <= SHORT_SECONDS and 0 < least <= shorter.channel_seconds
+
+
+def _enhance_batch(
+    model: BoundedModel, loaded: Sequence[Loaded], listen: Listener
+) -> list[Samples] | None:
+    """What becomes of files in memory; None if there is too little memory for that."""
+    if not loaded:
+        return []
+    signals = [item.at_model_rate for item in loaded]
+    try:
+        enhanced = enhance_together(model, signals, loaded[0].task.treatment.channels)
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        return None
+    for item in loaded:
+        listen(Advanced(item.task.info.path, item.task.info.seconds))
+    return enhanced
+
+
+def _run_alone(model: BoundedModel, task: Task, listen: Listener) -> FileReport:
+    """One file in blocks, from its start again on the CPU if the device has too little memory."""
+    report = _attempt(model, task, listen)
+    if report is None and model.device.type != "cpu":
         listen(MovedToCpu(model.device.type))
         model.move_to_cpu()
-        return _run_group(model, group, listen)
-    (task,) = group
-    return [task.failed(_too_little_memory(task.info.path))]
+        report = _attempt(model, task, listen)
+    return report or task.failed(too_little_memory(task.info.path))
 
 
-def _attempt(
-    model: BoundedModel, group: Sequence[Task], listen: Listener
-) -> list[FileReport] | None:
-    """The reports of a group; None if there is too little memory, what was told then taken back."""
-    told_seconds: defaultdict[Path, float] = defaultdict(float)
+def _attempt(model: BoundedModel, task: Task, listen: Listener) -> FileReport | None:
+    """The report of a file; None if there is too little memory, what was told then taken back."""
+    told_seconds = 0.0
 
     def tell(event: Event) -> None:
+        nonlocal told_seconds
         if isinstance(event, Advanced):
-            told_seconds[event.source] += event.seconds
+            told_seconds += event.seconds
         listen(event)
 
     try:
-        if len(group) > 1:
-            return enhance_batch(model, group, tell)
-        return [_run(model, group[0], tell)]
+        return copy_empty(task) if task.info.frames == 0 else enhance_in_blocks(model, task, tell)
+    except MbsError as error:
+        return task.failed(error)
     except (MemoryError, OSError, RuntimeError) as error:
         if not is_out_of_memory(error):
             raise
-    for source, seconds in told_seconds.items():
-        listen(Advanced(source, -seconds))
+    listen(Advanced(task.info.path, -told_seconds))
     return None
-
-
-def _run(model: BoundedModel, task: Task, listen: Listener) -> FileReport:
-    try:
-        return copy_empty(task) if task.info.frames == 0 else enhance_in_blocks(model, task, listen)
-    except MbsError as error:
-        return task.failed(error)
-
-
-def _too_little_memory(path: Path) -> OutOfMemory:
-    return OutOfMemory(
-        f"{path}: there is not enough memory, even for the shortest stretch of it",
-        "end other programs, or take a smaller model such as mbs-net-small",
-    )
 
 
 def _compiles_kernels(model: nn.Module) -> bool:

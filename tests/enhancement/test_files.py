@@ -12,6 +12,8 @@ from scipy.signal import correlate
 
 import mbs_cli
 from mbs_cli.audio.stft import istft, stft
+from mbs_cli.enhancement.blocks import enhance_blocks
+from mbs_cli.enhancement.bounded import BoundedModel
 from mbs_cli.enhancement.report import Advanced, Finished, Started, Status
 from mbs_cli.errors import AudioError, UsageError
 
@@ -44,6 +46,17 @@ def test_a_file_equals_the_whole_signal_through_the_model(
         spectrum = small_model(stft(torch.from_numpy(noisy_speech)[None]))
         whole = istft(spectrum, len(noisy_speech))[0].numpy()
     assert np.abs(soundfile.read(target, dtype="float32")[0] - whole).max() < 1e-5
+
+
+@pytest.mark.parametrize("block_seconds", [0.008, 0.3, 1.234, 60.0])
+def test_the_block_size_of_a_file_does_not_show(block_seconds, passthrough, wide_band_speech):
+    samples = wide_band_speech(44_100, channels=2).T
+    pieces = round(samples.shape[1] / (block_seconds * 44_100)) + 1
+    blocks = np.array_split(samples, pieces, axis=1)
+    bounded = BoundedModel(passthrough)
+    enhanced = np.concatenate(list(enhance_blocks(bounded, blocks, 44_100, 2)), axis=1)
+    whole = np.concatenate(list(enhance_blocks(bounded, [samples], 44_100, 2)), axis=1)
+    assert np.abs(enhanced - whole).max() < 1e-4
 
 
 def test_batches_blocks_and_arrays_give_the_same(tmp_path, small_model, noisy_speech):

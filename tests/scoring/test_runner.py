@@ -99,8 +99,8 @@ def test_a_killed_child_is_replaced() -> None:
     pair = example_pairs()[0]
     worker = Worker()
     before = worker.score(pair, ("si_sdr",))
-    assert worker._process is not None
-    worker._process.kill()
+    assert worker._child is not None
+    worker._child.stop()
     after = worker.score(pair, ("si_sdr",))
     worker.close()
     assert after == before

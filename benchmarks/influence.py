@@ -1,0 +1,79 @@
+"""How far a model hears: what the sound beyond a border changes, by the distance from it.
+
+    python benchmarks/influence.py [--model NAME_OR_PATH] [--untrained PRESET] [--seconds 24]
+
+A model that looks both ways works on windows whose margins are thrown away; this is the error that
+margins of a given length leave. Real speech from examples/noisy is enhanced whole, and again with
+all before, or all after, its middle missing; the difference is compared with the whole result.
+"""
+
+from __future__ import annotations
+
+import argparse
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from mbs_cli.audio.stft import SAMPLE_RATE_HZ, istft, stft
+from mbs_cli.enhancement.loading import load_model
+from mbs_cli.models.config import PRESETS
+from mbs_cli.models.registry import build_model
+
+NOISY = Path(__file__).resolve().parents[1] / "examples" / "noisy"
+DISTANCES_SECONDS = (0.032, 0.1, 0.25, 0.5, 1.0, 2.0, 3.0, 4.0, 6.0, 8.0)
+
+Signal = NDArray[np.float32]
+
+
+def speech(seconds: float) -> Signal:
+    clips = [soundfile.read(file, dtype="float32")[0] for file in sorted(NOISY.glob("*.flac"))]
+    return np.resize(np.concatenate(clips), round(seconds * SAMPLE_RATE_HZ))
+
+
+@torch.inference_mode()
+def enhance_whole(model: nn.Module, signal: Signal) -> Signal:
+    spectrum = model(stft(torch.from_numpy(signal[None])))
+    enhanced: Signal = istft(spectrum, len(signal))[0].numpy()
+    return enhanced
+
+
+def decay_db(difference: Signal, whole: Signal) -> list[float]:
+    """Of a difference that starts at the border: its level from each distance on."""
+    first = [round(seconds * SAMPLE_RATE_HZ) for seconds in DISTANCES_SECONDS]
+    edges = [*(place for place in first if place < len(difference)), len(difference)]
+    level = np.std(whole)
+    return [
+        20 * np.log10(np.std(difference[start:end]) / level + 1e-12)
+        for start, end in pairwise(edges)
+    ]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model", default="mbs-net", help="a shipped model or a checkpoint")
+    parser.add_argument("--untrained", help="take a preset with random weights instead")
+    parser.add_argument("--seconds", type=float, default=24.0)
+    options = parser.parse_args()
+    if options.untrained:
+        torch.manual_seed(0)
+        model: nn.Module = build_model(PRESETS[options.untrained]).eval()
+    else:
+        model = load_model(options.model, "cpu")
+    signal = speech(options.seconds)
+    border = len(signal) // 2
+    whole = enhance_whole(model, signal)
+    past = decay_db(whole[border:] - enhance_whole(model, signal[border:]), whole)
+    ahead = whole[:border] - enhance_whole(model, signal[:border])
+    future = decay_db(ahead[::-1], whole)
+    print("from s      past dB    future dB")
+    for distance, before, after in zip(DISTANCES_SECONDS, past, future, strict=False):
+        print(f"{distance:6.3f} {before:11.1f} {after:12.1f}")
+
+
+if __name__ == "__main__":
+    main()

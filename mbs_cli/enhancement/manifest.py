@@ -1,0 +1,170 @@
+"""A table of files: which to enhance, and how it went with each. Imports nothing heavy.
+
+A CSV file with a header. To name files only `path` is needed; columns of the user's own stay.
+
+    path     the input
+    output   the file that is made of it
+    status   done, skipped (its output was there already) or failed
+    seconds  of audio
+    gain_db  the gain that the whole file was given to fit its format
+    error    what went wrong
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from mbs_cli.atomic_file import atomic_file
+from mbs_cli.audio.output_format import OutputFormat
+from mbs_cli.enhancement.plan import Job, with_suffix
+from mbs_cli.enhancement.report import Event, FileReport, Finished, Listener, Status
+from mbs_cli.errors import UsageError
+
+COLUMNS = ("path", "output", "status", "seconds", "gain_db", "error")
+_ENCODING = {"encoding": "utf-8", "errors": "surrogateescape", "newline": ""}  # any file name
+
+Row = dict[str, str]
+
+
+def read_manifest(path: Path) -> list[Row]:
+    """The rows of a manifest. Raises UsageError for a file that cannot be read or is none."""
+    try:
+        with path.open(**_ENCODING) as file:  # type: ignore[call-overload]
+            rows = list(csv.DictReader(file, restval="", strict=True))
+    except (OSError, csv.Error) as error:
+        raise UsageError(f"--manifest {path}: cannot be read ({error})") from error
+    for line, row in enumerate(rows, start=2):
+        if not row.get("path") or None in row or "\0" in row["path"] + row.get("output", ""):
+            raise UsageError(
+                f"--manifest {path}: row {line} names no file in a column 'path', or has more "
+                "columns than the header",
+                "the first line names the columns: path, or " + ",".join(COLUMNS),
+            )
+    return rows
+
+
+def listed_jobs(rows: Sequence[Row], output: Path, output_format: OutputFormat) -> list[Job]:
+    """The jobs that a manifest names.
+
+    An input without an `output` goes to the folder `output`, the tree below the folder that all
+    inputs have in common being kept. Raises UsageError for an output that is not in that folder
+    or has the suffix of another format.
+    """
+    common = _common_folder([row["path"] for row in rows])
+    inside = _absolute(output)
+    jobs = []
+    for row in rows:
+        source = Path(row["path"])
+        usual = with_suffix(output / source.relative_to(common), output_format.suffix)
+        target = Path(row.get("output") or usual)
+        _check_suffix(target, usual)
+        if not _absolute(target).is_relative_to(inside):
+            raise UsageError(
+                f"{target}: a manifest's output lies outside of the output folder {output}",
+                "correct the column 'output', or leave it empty",
+            )
+        jobs.append(Job(source, target))
+    return jobs
+
+
+def _check_suffix(target: Path, usual: Path) -> None:
+    if target.suffix.lower() != usual.suffix.lower():
+        raise UsageError(
+            f"{target}: a manifest's output has another suffix than {usual.name} would get",
+            "leave the column 'output' empty, or give the --format that it was made with",
+        )
+
+
+def _absolute(path: Path) -> Path:
+    return Path(os.path.normpath(Path.cwd() / path))
+
+
+def _common_folder(paths: Sequence[str]) -> str:
+    try:
+        return os.path.commonpath([Path(path).parent for path in paths]) if paths else ""
+    except ValueError as error:
+        raise UsageError(
+            "a manifest names files by absolute and by relative paths", "name all in one way"
+        ) from error
+
+
+def table_of_shard(manifest: Path, number: int, count: int) -> Path:
+    """Where a run keeps its table: the manifest, or a file of its own beside it for each shard."""
+    if count == 1:
+        return manifest
+    return manifest.with_name(f"{manifest.stem}.{number}-of-{count}{manifest.suffix}")
+
+
+@contextmanager
+def kept_manifest(path: Path | None) -> Iterator[Listener]:
+    """A listener that keeps the manifest at `path` up to date, if one is wanted.
+
+    Every file that is finished is a line added at once, so that a kill at any moment loses none;
+    at the end there is one row for each file. Raises UsageError for a table that cannot be read
+    or written.
+    """
+    if path is None:
+        yield lambda _: None
+        return
+    table = _Table(path, read_manifest(path) if path.exists() else [])
+    table.write_all()
+    yield table.listen
+    table.write_all()
+
+
+class _Table:
+    """A manifest in memory and on the disk."""
+
+    def __init__(self, path: Path, rows: Sequence[Row]) -> None:
+        self._path = path
+        self._rows = {str(Path(row["path"])): row for row in rows}
+        self._names = list(dict.fromkeys([*COLUMNS, *(name for row in rows[:1] for name in row)]))
+
+    def listen(self, event: Event) -> None:
+        """Add a line for a file that is finished."""
+        if not isinstance(event, Finished):
+            return
+        key = str(event.report.source)
+        before = self._rows.get(key, {})
+        if event.report.status is Status.SKIPPED and before.get("status") == Status.DONE:
+            return  # what is known of it says more
+        self._rows[key] = before | _row_of(event.report)
+        with self._writing(), self._path.open("ab", buffering=0) as file:  # in one piece
+            file.write(self._lines([self._rows[key]]))
+
+    def write_all(self) -> None:
+        """One row for each file."""
+        header = dict(zip(self._names, self._names, strict=True))
+        with self._writing(), atomic_file(self._path, durable=True) as partial:
+            partial.write_bytes(self._lines([header, *self._rows.values()]))
+
+    def _lines(self, rows: Sequence[Row]) -> bytes:
+        text = io.StringIO(newline="")
+        csv.DictWriter(text, self._names, restval="", lineterminator="\n").writerows(rows)
+        return text.getvalue().encode("utf-8", "surrogateescape")
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise UsageError(
+                f"--manifest {self._path}: cannot be written ({error.strerror})",
+                "choose another place; files that are done are skipped by the next run",
+            ) from error
+
+
+def _row_of(report: FileReport) -> Row:
+    return {
+        "path": str(report.source),
+        "output": str(report.target or ""),
+        "status": str(report.status),
+        "seconds": f"{report.seconds:.6f}" if report.status is not Status.SKIPPED else "",
+        "gain_db": f"{report.gain_db:.3f}" if report.status is Status.DONE else "",
+        "error": str(report.failure or ""),
+    }
