@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from mbs_cli.models.bands import BANDS
 from mbs_cli.models.config import MbsNetConfig
+from mbs_cli.models.linear import Linear, mix_rows
 from mbs_cli.models.mamba import MambaLayer
 from mbs_cli.models.recomputation import run_layer
 
@@ -33,7 +34,7 @@ class LstmLayer(nn.Module):
         super().__init__()
         self.norm = nn.LayerNorm(features)
         self.lstm = nn.LSTM(features, hidden, batch_first=True)
-        self.out_proj = nn.Linear(hidden, features)
+        self.out_proj = Linear(hidden, features)
 
     def forward(self, x: Tensor, state: LayerState | None = None) -> tuple[Tensor, LayerState]:
         """(S, L, D) -> (S, L, D), and the state after the last step."""
@@ -47,14 +48,14 @@ class BandMixer(nn.Module):
     def __init__(self, features: int) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(features)
-        self.expand = nn.Linear(BANDS, 2 * BANDS)
-        self.reduce = nn.Linear(2 * BANDS, BANDS)
+        self.expand = Linear(BANDS, 2 * BANDS)
+        self.reduce = Linear(2 * BANDS, BANDS)
 
     def forward(self, x: Tensor) -> Tensor:
         """(K, B, T, D) -> (K, B, T, D)."""
         columns = self.norm(x).view(BANDS, -1)
-        hidden = F.gelu(torch.addmm(self.expand.bias[:, None], self.expand.weight, columns))
-        mixed = torch.addmm(self.reduce.bias[:, None], self.reduce.weight, hidden)
+        hidden = F.gelu(mix_rows(self.expand.weight, self.expand.bias, columns))
+        mixed = mix_rows(self.reduce.weight, self.reduce.bias, hidden)
         return torch.add(x, mixed.view_as(x))
 
 
