@@ -33,14 +33,6 @@ def linear(
     return _PLAIN[activation](F.linear(x, weight, bias))
 
 
-def mix_rows(weight: Tensor, bias: Tensor, x: Tensor) -> Tensor:
-    """weight x + bias of weight (O, I), bias (O,) and x (I, columns): (O, columns)."""
-    if _by_onednn(x, x.numel() * weight.shape[0]):
-        y: Tensor = torch.ops.mkldnn._linear_pointwise(weight, x.t(), None, "none", [], "")
-        return y.add_(bias[:, None])
-    return torch.addmm(bias[:, None], weight, x)
-
-
 def _by_onednn(x: Tensor, products: int) -> bool:
     return _HAS_ONEDNN and products >= _LEAST_PRODUCTS and runs_fused(x)
 

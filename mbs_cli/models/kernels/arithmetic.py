@@ -95,3 +95,20 @@ def softplus(v: Any) -> Any:
 def sigmoid(v: Any) -> Any:
     """1 / (1 + e to the -v)."""
     return np.float32(1.0) / (np.float32(1.0) + exp(-v))
+
+
+@njit(inline="always", fastmath=FAST)
+def tanh(v: Any) -> Any:
+    """The hyperbolic tangent of v, to the rounding of 1."""
+    return np.float32(1.0) - np.float32(2.0) / (exp(v + v) + np.float32(1.0))
+
+
+@njit(inline="always", fastmath=FAST)
+def gelu(v: Any) -> Any:
+    """v times the normal distribution function of v (Abramowitz & Stegun 7.1.26, to 1e-7)."""
+    z = abs(v) * np.float32(0.7071067811865476)
+    t = np.float32(1.0) / (np.float32(1.0) + np.float32(0.3275911) * z)
+    p = np.float32(-1.453152027) + t * np.float32(1.061405429)
+    p = t * (np.float32(0.254829592) + t * (np.float32(-0.284496736) + t * (np.float32(1.421413741) + t * p)))
+    tail = np.float32(0.5) * p * exp(-z * z)
+    return v * (np.float32(1.0) - tail if v > np.float32(0.0) else tail)
