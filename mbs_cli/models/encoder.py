@@ -62,7 +62,7 @@ class BandMixer(nn.Module):
         y = torch.empty_like(x)
         layers = (self.norm, self.expand, self.reduce)
         parameters = [tensor for layer in layers for tensor in (layer.weight, layer.bias)]
-        run_kernel(mix_bands, x.flatten(1, 2), *parameters, y.flatten(1, 2))
+        run_kernel(mix_bands, x.flatten(1), *parameters, y.flatten(1))
         return y
 
     def plain(self, x: Tensor) -> Tensor:

@@ -33,9 +33,7 @@ def gated_scan(
     if None. For inference on the CPU one fused kernel does it.
     """
     if runs_fused(x):
-        return _fused_gated_scan(
-            x, projected, main_and_gate, step_weight, step_bias, A, D, state
-        )
+        return _fused_gated_scan(x, projected, main_and_gate, step_weight, step_bias, A, D, state)
     return plain_gated_scan(x, projected, main_and_gate, step_weight, step_bias, A, D, state)
 
 

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 from mbs_cli.models.convolution import causal_conv_silu
 from mbs_cli.models.gated_scan import gated_scan
-from mbs_cli.models.linear import Linear
+from mbs_cli.models.kernels.launch import runs_fused
+from mbs_cli.models.linear import Linear, linear
 
 CONV_WIDTH = 4
 STEP_MIN, STEP_MAX = 0.001, 0.1  # dt at the start of training, log-uniform: 1 to 100 frames or more
@@ -55,8 +56,13 @@ class Mamba(nn.Module):
             self.A_log.copy_(torch.arange(1, self.states + 1).log().expand(inner, -1))
             self.D.fill_(1.0)
 
-    def forward(self, x: Tensor, state: MambaState | None = None) -> tuple[Tensor, MambaState]:
-        """Outputs and the state after the last step; `state` None starts from silence."""
+    def forward(
+        self, x: Tensor, state: MambaState | None = None, out_weight: Tensor | None = None
+    ) -> tuple[Tensor, MambaState]:
+        """Outputs and the state after the last step; `state` None starts from silence.
+
+        `out_weight` (D, E) goes in the place of the output projection's.
+        """
         past, scan_state = (None, None) if state is None else state
         main_and_gate = self.in_proj(x)
         raw = main_and_gate[..., : self.D.shape[0]]
@@ -69,7 +75,8 @@ class Mamba(nn.Module):
         y, scan_state = gated_scan(
             main, self.x_proj(main), main_and_gate, *step, A, self.D, scan_state
         )
-        return self.out_proj(y), (past, scan_state)
+        out_weight = self.out_proj.weight if out_weight is None else out_weight
+        return linear(y, out_weight), (past, scan_state)
 
 
 class MambaLayer(nn.Module):
@@ -85,13 +92,22 @@ class MambaLayer(nn.Module):
         self.merge: nn.Linear | None = None
         if bidirectional:
             self.backward_mamba = Mamba(features, expand, states, step_rank)
-            self.merge = Linear(2 * features, features)
+            self.merge = nn.Linear(2 * features, features)
 
     def forward(self, x: Tensor, state: MambaState | None = None) -> tuple[Tensor, MambaState]:
         """Outputs and the state of the forward direction after the last step."""
         normed = self.norm(x)
+        if self.backward_mamba is None or self.merge is None:
+            y, state = self.forward_mamba(normed, state)
+            return x + y, state
+        if runs_fused(x):
+            # Merge and output projections follow each other: one product does for both.
+            ahead, back = self.merge.weight.chunk(2, dim=1)
+            y, state = self.forward_mamba(normed, state, ahead @ self.forward_mamba.out_proj.weight)
+            reverse, _ = self.backward_mamba(
+                normed.flip(1), None, back @ self.backward_mamba.out_proj.weight
+            )
+            return y.add_(reverse.flip(1)).add_(x).add_(self.merge.bias), state
         y, state = self.forward_mamba(normed, state)
-        if self.backward_mamba is not None and self.merge is not None:
-            reverse, _ = self.backward_mamba(normed.flip(1))
-            y = self.merge(torch.cat([y, reverse.flip(1)], dim=-1))
-        return x + y, state
+        reverse, _ = self.backward_mamba(normed.flip(1))
+        return x + self.merge(torch.cat([y, reverse.flip(1)], dim=-1)), state

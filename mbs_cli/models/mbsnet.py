@@ -16,8 +16,9 @@ from mbs_cli.models.band_split import BandSplit, LevelState
 from mbs_cli.models.config import MbsNetConfig
 from mbs_cli.models.decoders import ComplexDecoder, MagnitudeDecoder, PhaseDecoder, rotate
 from mbs_cli.models.encoder import Encoder, LayerState
-from mbs_cli.models.kernels.launch import runs_fused
+from mbs_cli.models.kernels.launch import one_thread, runs_fused
 
+_FEW_FRAMES = 8
 _BLOCK_FRAMES = 64  # of all signals of a batch together
 
 
@@ -74,9 +75,12 @@ class MbsNet(nn.Module):
                 "this model looks both ways in time, so it cannot run as a stream",
                 "use a causal preset such as mbs-net, or enhance whole files",
             )
-        if runs_fused(spectrum):
+        if not runs_fused(spectrum):
+            return self._run(spectrum, state)
+        if spectrum.shape[0] * spectrum.shape[2] > _FEW_FRAMES:
             return self._run_in_blocks(spectrum, state)
-        return self._run(spectrum, state)
+        with one_thread():
+            return self._run(spectrum, state)
 
     def _run_in_blocks(self, spectrum: Tensor, state: State | None) -> tuple[Tensor, State]:
         """As `_run`, in blocks of frames whose temporaries fit the caches of a CPU."""

@@ -105,10 +105,16 @@ def tanh(v: Any) -> Any:
 
 @njit(inline="always", fastmath=FAST)
 def gelu(v: Any) -> Any:
-    """v times the normal distribution function of v (Abramowitz & Stegun 7.1.26, to 1e-7)."""
+    """The product of v and the normal distribution function of v.
+
+    Abramowitz & Stegun 7.1.26, to 1e-7.
+    """
     z = abs(v) * np.float32(0.7071067811865476)
     t = np.float32(1.0) / (np.float32(1.0) + np.float32(0.3275911) * z)
     p = np.float32(-1.453152027) + t * np.float32(1.061405429)
-    p = t * (np.float32(0.254829592) + t * (np.float32(-0.284496736) + t * (np.float32(1.421413741) + t * p)))
+    p = t * (
+        np.float32(0.254829592)
+        + t * (np.float32(-0.284496736) + t * (np.float32(1.421413741) + t * p))
+    )
     tail = np.float32(0.5) * p * exp(-z * z)
     return v * (np.float32(1.0) - tail if v > np.float32(0.0) else tail)

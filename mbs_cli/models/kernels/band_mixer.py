@@ -14,44 +14,48 @@ from mbs_cli.models.kernels.rows import TILE, add_product, normalise
 FRAMES = 8  # that go together, so that inner loops are long
 
 
+@njit(inline="always", error_model="numpy", fastmath=FAST)
+def _product(weight, x, bias, first, y):  # type: ignore[no-untyped-def]
+    """Fill y (TILE, C) with the rows from `first` on of weight (O, I) x (I, C) + bias (O,)."""
+    for i in range(TILE):
+        y[i] = bias[first + i]
+    add_product(weight[first : first + TILE], x, y)
+
+
 @njit(parallel=True, error_model="numpy", fastmath=FAST, cache=True)
 def mix_bands(  # type: ignore[no-untyped-def]
     x, gain, shift, expand_weight, expand_bias, reduce_weight, reduce_bias, y
 ):
-    """Fill y (K, R, D) = x + reduce(GELU(expand(LayerNorm(x)))).
+    """Fill y (K, R * D) = x + reduce(GELU(expand(LayerNorm(x)))) of x (K, R * D).
 
-    x (K, R, D); gain, shift (D,); expand_weight (H, K) and reduce_weight (K, H) with a bias for
-    each of their rows; float32, C order, H and K at least TILE. The last tile of an odd number of
-    rows starts early and computes some again.
+    gain, shift (D,); expand_weight (H, K) and reduce_weight (K, H) with a bias for each of their
+    rows; float32, C order, H and K at least TILE. Where rows are no multiple of a tile, the last
+    tile starts early and computes some of them again.
     """
-    bands, rows, features = x.shape
-    hidden_bands = expand_weight.shape[0]
-    for block in prange((rows + FRAMES - 1) // FRAMES):
-        start, stop = block * FRAMES, min((block + 1) * FRAMES, rows)
-        columns = (stop - start) * features
+    bands, size = x.shape
+    hidden_bands, features = expand_weight.shape[0], gain.shape[0]
+    block = FRAMES * features
+    for place in prange((size + block - 1) // block):
+        start, stop = place * block, min((place + 1) * block, size)
+        columns = stop - start
         normed = np.empty((bands, columns), np.float32)
         hidden = np.empty((hidden_bands, columns), np.float32)
         mixed = np.empty((TILE, columns), np.float32)
         for k in range(bands):
-            for r in range(start, stop):
-                place = (r - start) * features
-                normalise(x[k, r], gain, shift, normed[k, place : place + features])
-        for early in range(0, hidden_bands, TILE):
-            first = min(early, hidden_bands - TILE)
-            tile = hidden[first : first + TILE]
-            for i in range(TILE):
-                tile[i] = expand_bias[first + i]
-            add_product(expand_weight[first : first + TILE], normed, tile)
+            for c in range(0, columns, features):
+                row = x[k, start + c : start + c + features]
+                normalise(row, gain, shift, normed[k, c : c + features])
+        for tile in range(0, hidden_bands, TILE):
+            first = min(tile, hidden_bands - TILE)
+            rows = hidden[first : first + TILE]
+            _product(expand_weight, normed, expand_bias, first, rows)
             for i in range(TILE):
                 for c in range(columns):
-                    tile[i, c] = gelu(tile[i, c])
-        for early in range(0, bands, TILE):
-            first = min(early, bands - TILE)
+                    rows[i, c] = gelu(rows[i, c])
+        for tile in range(0, bands, TILE):
+            first = min(tile, bands - TILE)
+            _product(reduce_weight, hidden, reduce_bias, first, mixed)
             for i in range(TILE):
-                mixed[i] = reduce_bias[first + i]
-            add_product(reduce_weight[first : first + TILE], hidden, mixed)
-            for i in range(TILE):
-                before = x[first + i, start:stop].reshape(columns)
-                after = y[first + i, start:stop].reshape(columns)
+                before, after = x[first + i, start:stop], y[first + i, start:stop]
                 for c in range(columns):
                     after[c] = before[c] + mixed[i, c]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,24 @@ def run_kernel(kernel: Any, *tensors: Tensor) -> None:
     """Call a kernel on the memory of the tensors; those that it fills must be contiguous."""
     with _one_at_a_time:
         kernel(*(tensor.detach().contiguous().numpy() for tensor in tensors))
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Torch and the kernels on the calling thread alone.
+
+    For little work: on a busy machine the wait for other threads can take 100 ms.
+    """
+    import numba
+
+    threads, kernel_threads = torch.get_num_threads(), numba.get_num_threads()
+    torch.set_num_threads(1)
+    numba.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+        numba.set_num_threads(kernel_threads)
 
 
 def runs_fused(x: Tensor) -> bool:
