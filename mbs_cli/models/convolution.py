@@ -11,15 +11,19 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mbs_cli.models.kernels.launch import run_kernel
+from mbs_cli.models.kernels.launch import run_kernel, runs_fused
 
 
 def causal_conv_silu(x: Tensor, weight: Tensor, bias: Tensor, past: Tensor) -> Tensor:
     """SiLU of the convolution of x (S, L, E) with weight (W, E) plus bias (E,): (S, L, E).
 
-    past (S, W - 1, E) holds the steps before the first. On the CPU one fused kernel does it in
-    float32; elsewhere, and for torch's compiler, plain torch in the dtype of x.
+    x may have more features than E; they are left out. past (S, W - 1, E) holds the steps before
+    the first. On the CPU one fused kernel does it in float32; elsewhere, and for torch's compiler,
+    plain torch in the dtype of x.
     """
+    if runs_fused(x):
+        return _convolve(x, weight, bias, past)
+    x = x[..., : weight.shape[1]]
     if x.device.type == "cpu" and not torch.compiler.is_compiling():
         arguments = (tensor.float() for tensor in (x, weight, bias, past))
         y: Tensor = _FusedConv.apply(*arguments)  # type: ignore[no-untyped-call]
@@ -37,16 +41,20 @@ def plain_conv_silu(x: Tensor, weight: Tensor, bias: Tensor, past: Tensor) -> Te
     return F.silu(y)
 
 
+def _convolve(x: Tensor, weight: Tensor, bias: Tensor, past: Tensor) -> Tensor:
+    from mbs_cli.models.kernels.convolution import conv_forward
+
+    y = x.new_empty(*x.shape[:2], weight.shape[1])
+    run_kernel(conv_forward, x, weight, bias, past, y)
+    return y
+
+
 class _FusedConv(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, past: Tensor) -> Tensor:
-        from mbs_cli.models.kernels.convolution import conv_forward
-
         inputs = [tensor.contiguous() for tensor in (x, weight, bias, past)]
-        y = torch.empty_like(inputs[0])
-        run_kernel(conv_forward, *inputs, y)
         ctx.save_for_backward(*inputs)
-        return y
+        return _convolve(*inputs)
 
     @staticmethod
     def backward(ctx: Any, dy: Tensor) -> tuple[Tensor, ...]:

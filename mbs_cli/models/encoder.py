@@ -13,6 +13,8 @@ from torch import Tensor, nn
 
 from mbs_cli.models.bands import BANDS
 from mbs_cli.models.config import MbsNetConfig
+from mbs_cli.models.kernels.launch import run_kernel, runs_fused
+from mbs_cli.models.linear import Linear
 from mbs_cli.models.mamba import MambaLayer
 from mbs_cli.models.recomputation import run_layer
 
@@ -33,7 +35,7 @@ class LstmLayer(nn.Module):
         super().__init__()
         self.norm = nn.LayerNorm(features)
         self.lstm = nn.LSTM(features, hidden, batch_first=True)
-        self.out_proj = nn.Linear(hidden, features)
+        self.out_proj = Linear(hidden, features)
 
     def forward(self, x: Tensor, state: LayerState | None = None) -> tuple[Tensor, LayerState]:
         """(S, L, D) -> (S, L, D), and the state after the last step."""
@@ -51,7 +53,20 @@ class BandMixer(nn.Module):
         self.reduce = nn.Linear(2 * BANDS, BANDS)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(K, B, T, D) -> (K, B, T, D)."""
+        """(K, B, T, D) -> (K, B, T, D); for inference on the CPU by one fused kernel."""
+        return self._fused(x) if runs_fused(x) else self.plain(x)
+
+    def _fused(self, x: Tensor) -> Tensor:
+        from mbs_cli.models.kernels.band_mixer import mix_bands
+
+        y = torch.empty_like(x)
+        layers = (self.norm, self.expand, self.reduce)
+        parameters = [tensor for layer in layers for tensor in (layer.weight, layer.bias)]
+        run_kernel(mix_bands, x.flatten(1), *parameters, y.flatten(1))
+        return y
+
+    def plain(self, x: Tensor) -> Tensor:
+        """The same in torch, on any device and under autograd."""
         columns = self.norm(x).view(BANDS, -1)
         hidden = F.gelu(torch.addmm(self.expand.bias[:, None], self.expand.weight, columns))
         mixed = torch.addmm(self.reduce.bias[:, None], self.reduce.weight, hidden)

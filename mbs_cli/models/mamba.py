@@ -8,11 +8,12 @@ from __future__ import annotations
 import math
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mbs_cli.models.convolution import causal_conv_silu
-from mbs_cli.models.scan import selective_scan
+from mbs_cli.models.gated_scan import gated_scan
+from mbs_cli.models.kernels.launch import runs_fused
+from mbs_cli.models.linear import Linear, linear
 
 CONV_WIDTH = 4
 STEP_MIN, STEP_MAX = 0.001, 0.1  # dt at the start of training, log-uniform: 1 to 100 frames or more
@@ -29,14 +30,14 @@ class Mamba(nn.Module):
         super().__init__()
         inner = expand * features
         self.states, self.step_rank = states, step_rank
-        self.in_proj = nn.Linear(features, 2 * inner, bias=False)
+        self.in_proj = Linear(features, 2 * inner, bias=False)
         self.conv_weight = nn.Parameter(torch.empty(CONV_WIDTH, inner))
         self.conv_bias = nn.Parameter(torch.zeros(inner))
-        self.x_proj = nn.Linear(inner, step_rank + 2 * states, bias=False)
+        self.x_proj = Linear(inner, step_rank + 2 * states, bias=False)
         self.dt_proj = nn.Linear(step_rank, inner)
         self.A_log = nn.Parameter(torch.empty(inner, states))
         self.D = nn.Parameter(torch.empty(inner))
-        self.out_proj = nn.Linear(inner, features, bias=False)
+        self.out_proj = Linear(inner, features, bias=False)
         self.reset_dynamics()
 
     def reset_dynamics(self) -> None:
@@ -55,19 +56,27 @@ class Mamba(nn.Module):
             self.A_log.copy_(torch.arange(1, self.states + 1).log().expand(inner, -1))
             self.D.fill_(1.0)
 
-    def forward(self, x: Tensor, state: MambaState | None = None) -> tuple[Tensor, MambaState]:
-        """Outputs and the state after the last step; `state` None starts from silence."""
+    def forward(
+        self, x: Tensor, state: MambaState | None = None, out_weight: Tensor | None = None
+    ) -> tuple[Tensor, MambaState]:
+        """Outputs and the state after the last step; `state` None starts from silence.
+
+        `out_weight` (D, E) goes in the place of the output projection's.
+        """
         past, scan_state = (None, None) if state is None else state
-        raw, gate = self.in_proj(x).chunk(2, dim=-1)
+        main_and_gate = self.in_proj(x)
+        raw = main_and_gate[..., : self.D.shape[0]]
         if past is None:
             past = raw.new_zeros(raw.shape[0], CONV_WIDTH - 1, raw.shape[2])
-        main = causal_conv_silu(raw, self.conv_weight, self.conv_bias, past)
+        main = causal_conv_silu(main_and_gate, self.conv_weight, self.conv_bias, past)
         past = torch.cat([past, raw[:, -(CONV_WIDTH - 1) :]], dim=1)[:, -(CONV_WIDTH - 1) :]
-        step, B, C = self.x_proj(main).split([self.step_rank, self.states, self.states], dim=-1)
-        dt = F.softplus(self.dt_proj(step).float())
         A = -torch.exp(self.A_log.float())
-        y, scan_state = selective_scan(main, dt, A, B, C, self.D, scan_state)
-        return self.out_proj(y.to(gate.dtype) * F.silu(gate)), (past, scan_state)
+        step = (self.dt_proj.weight, self.dt_proj.bias)
+        y, scan_state = gated_scan(
+            main, self.x_proj(main), main_and_gate, *step, A, self.D, scan_state
+        )
+        out_weight = self.out_proj.weight if out_weight is None else out_weight
+        return linear(y, out_weight), (past, scan_state)
 
 
 class MambaLayer(nn.Module):
@@ -88,8 +97,17 @@ class MambaLayer(nn.Module):
     def forward(self, x: Tensor, state: MambaState | None = None) -> tuple[Tensor, MambaState]:
         """Outputs and the state of the forward direction after the last step."""
         normed = self.norm(x)
+        if self.backward_mamba is None or self.merge is None:
+            y, state = self.forward_mamba(normed, state)
+            return x + y, state
+        if runs_fused(x):
+            # Merge and output projections follow each other: one product does for both.
+            ahead, back = self.merge.weight.chunk(2, dim=1)
+            y, state = self.forward_mamba(normed, state, ahead @ self.forward_mamba.out_proj.weight)
+            reverse, _ = self.backward_mamba(
+                normed.flip(1), None, back @ self.backward_mamba.out_proj.weight
+            )
+            return y.add_(reverse.flip(1)).add_(x).add_(self.merge.bias), state
         y, state = self.forward_mamba(normed, state)
-        if self.backward_mamba is not None and self.merge is not None:
-            reverse, _ = self.backward_mamba(normed.flip(1))
-            y = self.merge(torch.cat([y, reverse.flip(1)], dim=-1))
-        return x + y, state
+        reverse, _ = self.backward_mamba(normed.flip(1))
+        return x + self.merge(torch.cat([y, reverse.flip(1)], dim=-1)), state

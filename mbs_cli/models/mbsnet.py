@@ -16,6 +16,10 @@ from mbs_cli.models.band_split import BandSplit, LevelState
 from mbs_cli.models.config import MbsNetConfig
 from mbs_cli.models.decoders import ComplexDecoder, MagnitudeDecoder, PhaseDecoder, rotate
 from mbs_cli.models.encoder import Encoder, LayerState
+from mbs_cli.models.kernels.launch import one_thread, runs_fused
+
+_FEW_FRAMES = 8
+_BLOCK_FRAMES = 64  # of all signals of a batch together
 
 
 @dataclass(frozen=True)
@@ -56,8 +60,9 @@ class MbsNet(nn.Module):
 
     def forward(self, spectrum: Tensor) -> Tensor:
         """The clean estimate (B, F, T, 2) of a whole utterance (B, F, T, 2)."""
-        estimate, _ = self._run(spectrum, None)
-        return estimate
+        if self.is_causal and runs_fused(spectrum):
+            return self._run_in_blocks(spectrum, None)[0]
+        return self._run(spectrum, None)[0]
 
     def stream(self, spectrum: Tensor, state: State | None = None) -> tuple[Tensor, State]:
         """As `forward`, for the next T >= 1 frames of an endless signal.
@@ -70,7 +75,22 @@ class MbsNet(nn.Module):
                 "this model looks both ways in time, so it cannot run as a stream",
                 "use a causal preset such as mbs-net, or enhance whole files",
             )
-        return self._run(spectrum, state)
+        if not runs_fused(spectrum):
+            return self._run(spectrum, state)
+        if spectrum.shape[0] * spectrum.shape[2] > _FEW_FRAMES:
+            return self._run_in_blocks(spectrum, state)
+        with one_thread():
+            return self._run(spectrum, state)
+
+    def _run_in_blocks(self, spectrum: Tensor, state: State | None) -> tuple[Tensor, State]:
+        """As `_run`, in blocks of frames whose temporaries fit the caches of a CPU."""
+        frames = max(1, _BLOCK_FRAMES // spectrum.shape[0])
+        estimates = []
+        for block in spectrum.split(frames, dim=2):
+            estimate, state = self._run(block, state)
+            estimates.append(estimate.transpose(1, 2))  # as `stft` has it: frames lie in one piece
+        assert state is not None
+        return torch.cat(estimates, dim=1).transpose(1, 2), state
 
     def _run(self, spectrum: Tensor, state: State | None) -> tuple[Tensor, State]:
         features, level = self.band_split(spectrum, state.level if state else None)

@@ -25,6 +25,18 @@ _P6 = np.float32(0.00015353361921470292)
 
 
 @intrinsic
+def _bits_of_float(  # type: ignore[no-untyped-def]
+    _typing_context, _value
+):
+    """The bit pattern of that float32 as an int32."""
+
+    def codegen(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+        return builder.bitcast(arguments[0], ir.IntType(32))
+
+    return types.int32(types.float32), codegen
+
+
+@intrinsic
 def _float_from_bits(  # type: ignore[no-untyped-def]
     _typing_context, _bits
 ):
@@ -53,6 +65,56 @@ def exp(v: Any) -> Any:
 
 
 @njit(inline="always", fastmath=FAST)
+def exp2_of_negative(t: Any) -> Any:
+    """2 to the t <= 0, held at 2**-125 and above: a third fewer operations than `exp`."""
+    t = max(t, np.float32(-125.0))
+    whole = np.rint(t)
+    f = t - whole
+    p = np.float32(1.0) + f * (_P1 + f * (_P2 + f * (_P3 + f * (_P4 + f * (_P5 + f * _P6)))))
+    return _float_from_bits(  # type: ignore[call-arg]
+        _bits_of_float(p) + (np.int32(whole) << np.int32(23))  # type: ignore[call-arg]
+    )
+
+
+@njit(inline="always", fastmath=FAST)
+def softplus(v: Any) -> Any:
+    """The logarithm of 1 + e to the v, also where that is small, as max(v, 0) + log1p(z).
+
+    log1p(z) of z = e to the -|v| is the series of 2 artanh(w), w = z / (2 + z) <= 1 / 3.
+    """
+    z = exp(-abs(v))
+    w = z / (np.float32(2.0) + z)
+    q = w * w
+    series = np.float32(1 / 9) + q * (np.float32(1 / 11) + q * np.float32(1 / 13))
+    series = np.float32(1 / 5) + q * (np.float32(1 / 7) + q * series)
+    series = np.float32(1.0) + q * (np.float32(1 / 3) + q * series)
+    return max(v, np.float32(0.0)) + np.float32(2.0) * w * series
+
+
+@njit(inline="always", fastmath=FAST)
 def sigmoid(v: Any) -> Any:
     """1 / (1 + e to the -v)."""
     return np.float32(1.0) / (np.float32(1.0) + exp(-v))
+
+
+@njit(inline="always", fastmath=FAST)
+def tanh(v: Any) -> Any:
+    """The hyperbolic tangent of v, to the rounding of 1."""
+    return np.float32(1.0) - np.float32(2.0) / (exp(v + v) + np.float32(1.0))
+
+
+@njit(inline="always", fastmath=FAST)
+def gelu(v: Any) -> Any:
+    """The product of v and the normal distribution function of v.
+
+    Abramowitz & Stegun 7.1.26, to 1e-7.
+    """
+    z = abs(v) * np.float32(0.7071067811865476)
+    t = np.float32(1.0) / (np.float32(1.0) + np.float32(0.3275911) * z)
+    p = np.float32(-1.453152027) + t * np.float32(1.061405429)
+    p = t * (
+        np.float32(0.254829592)
+        + t * (np.float32(-0.284496736) + t * (np.float32(1.421413741) + t * p))
+    )
+    tail = np.float32(0.5) * p * exp(-z * z)
+    return v * (np.float32(1.0) - tail if v > np.float32(0.0) else tail)

@@ -27,18 +27,19 @@ def _preactivation(x, weight, bias, past, s, t, out):  # type: ignore[no-untyped
                 out[e] += weight[tap, e] * past[s, source + taps - 1, e]
 
 
-@njit(parallel=True, fastmath=FAST, cache=True)
+@njit(parallel=True, error_model="numpy", fastmath=FAST, cache=True)
 def conv_forward(x, weight, bias, past, y):  # type: ignore[no-untyped-def]
-    """Fill y (S, L, E) as in `mbs_cli.models.conv.causal_conv_silu`."""
+    """Fill y (S, L, E) as in `mbs_cli.models.convolution.causal_conv_silu`."""
+    features = weight.shape[1]
     for s in prange(x.shape[0]):
-        before = np.empty(x.shape[2], np.float32)
+        before = np.empty(features, np.float32)
         for t in range(x.shape[1]):
             _preactivation(x, weight, bias, past, s, t, before)
-            for e in range(x.shape[2]):
+            for e in range(features):
                 y[s, t, e] = before[e] * sigmoid(before[e])
 
 
-@njit(parallel=True, fastmath=FAST, cache=True)
+@njit(parallel=True, error_model="numpy", fastmath=FAST, cache=True)
 def conv_backward(  # type: ignore[no-untyped-def]
     x, weight, bias, past, dy, dx, dweight, dbias, dpast
 ):

@@ -1,0 +1,174 @@
+"""What runs for inference on the CPU equals the plain model, which training uses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+import soundfile
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from mbs_cli.audio.stft import stft
+from mbs_cli.models.config import PRESETS, ModelConfig
+from mbs_cli.models.decoders import BandDecoder
+from mbs_cli.models.encoder import BandMixer
+from mbs_cli.models.gated_scan import gated_scan, plain_gated_scan
+from mbs_cli.models.kernels.launch import one_thread, runs_fused
+from mbs_cli.models.linear import Linear
+from mbs_cli.models.mbsnet import MbsNet
+from mbs_cli.models.registry import build_model
+
+MBS_NET = PRESETS["mbs-net-small"]
+FORMS = {
+    **PRESETS,
+    "lstm": replace(MBS_NET, time_layer="lstm", band_layer="none"),
+    "complex": replace(MBS_NET, decoder="complex-3-tap", band_layer_every=2),
+    "magnitude": replace(MBS_NET, decoder="magnitude", band_layer="bidirectional-mamba"),
+    "dual": replace(MBS_NET, branches="dual", expand=2, states=5),
+    "odd sizes": replace(MBS_NET, features=19, states=3, decoder_hidden=21),
+}
+CAUSAL_FORMS = [name for name, config in FORMS.items() if config.is_causal]
+
+
+def make(config: ModelConfig) -> nn.Module:
+    """A model in which nothing that training changes still has its first value."""
+    torch.manual_seed(0)
+    model = build_model(config).eval()
+    for parameter in model.parameters():
+        parameter.data += 0.02 * torch.randn_like(parameter)
+    return model
+
+
+def speech(frames: int, batch: int = 1) -> Tensor:
+    samples, _ = soundfile.read("examples/noisy/en_babble_5db.flac", dtype="float32")
+    starts = range(8000, 8000 + 4000 * batch, 4000)
+    clips = [torch.from_numpy(samples[start:][: 128 * frames - 1]) for start in starts]
+    return stft(torch.stack(clips))
+
+
+def error(found: Tensor, truth: Tensor) -> float:
+    """The largest difference, in parts of the largest value."""
+    return float((found - truth).abs().max() / truth.abs().max())
+
+
+@pytest.fixture
+def inference() -> Iterator[None]:
+    with torch.inference_mode():
+        yield
+
+
+@pytest.mark.parametrize("name", FORMS)
+@pytest.mark.parametrize(("frames", "batch"), [(1, 1), (2, 1), (33, 2), (70, 1)])
+def test_equal_to_the_forward_pass_of_training(name: str, frames: int, batch: int) -> None:
+    model, spectrum = make(FORMS[name]), speech(frames, batch)
+    truth = model(spectrum).detach()
+    with torch.inference_mode():
+        assert runs_fused(spectrum)
+        found = model(spectrum)
+    assert found.shape == truth.shape
+    assert error(found, truth) < 1e-5
+
+
+@pytest.mark.parametrize("name", CAUSAL_FORMS)
+@pytest.mark.parametrize("piece", [1, 5, 70])
+@pytest.mark.usefixtures("inference")
+def test_pieces_equal_the_whole(name: str, piece: int) -> None:
+    model, spectrum = make(FORMS[name]), speech(100, batch=2)
+    assert isinstance(model, MbsNet)
+    state, pieces = None, []
+    for part in spectrum.split(piece, dim=2):
+        estimate, state = model.stream(part, state)
+        pieces.append(estimate)
+    assert error(torch.cat(pieces, dim=2), model(spectrum)) < 1e-5
+
+
+@pytest.mark.parametrize("steps", [1, 2, 33])
+@pytest.mark.parametrize(("features", "states", "rank"), [(64, 12, 4), (7, 3, 1), (16, 6, 2)])
+def test_gated_scan(steps: int, features: int, states: int, rank: int) -> None:
+    torch.manual_seed(steps)
+    inputs = (
+        torch.randn(5, steps, features),
+        torch.randn(5, steps, rank + 2 * states),
+        5 * torch.randn(5, steps, 2 * features),
+        torch.randn(features, rank),
+        4 * torch.randn(features),
+        -torch.exp(3 * torch.rand(features, states)),
+        torch.randn(features),
+        torch.randn(5, features, states),
+    )
+    with torch.inference_mode():
+        found = gated_scan(*inputs)
+        truth = plain_gated_scan(*inputs)
+    for a, b in zip(found, truth, strict=True):
+        assert error(a, b) < 1e-5
+
+
+@pytest.mark.parametrize("values", [1, 2, 6])
+@pytest.mark.parametrize(("features", "hidden"), [(64, 80), (18, 7)])
+@pytest.mark.usefixtures("inference")
+def test_band_decoder(values: int, features: int, hidden: int) -> None:
+    decoder = BandDecoder(features, hidden, values)
+    decoder.norm_gain.uniform_(-1, 1)
+    decoder.norm_shift.normal_()
+    decoder.hidden_bias.normal_()
+    decoder.bias.normal_()
+    x = 3 * torch.randn(31, 2, 7, features)
+    assert error(decoder(x), decoder.plain(x)) < 1e-5
+
+
+@pytest.mark.parametrize("frames", [1, 7, 16, 19])
+@pytest.mark.usefixtures("inference")
+def test_band_mixer(frames: int) -> None:
+    mixer = BandMixer(33)
+    mixer.norm.weight.uniform_(-1, 1)
+    mixer.norm.bias.normal_()
+    x = 3 * torch.randn(31, 2, frames, 33)
+    assert error(mixer(x), mixer.plain(x)) < 1e-5
+
+
+@pytest.mark.parametrize("activation", ["none", "sigmoid", "tanh"])
+@pytest.mark.parametrize("rows", [1, 400])
+@pytest.mark.usefixtures("inference")
+def test_linear(activation: str, rows: int) -> None:
+    layer, x = Linear(60, 70), torch.randn(2, rows, 60)
+    plain = F.linear(x, layer.weight, layer.bias)
+    truth = plain if activation == "none" else getattr(torch, activation)(plain)
+    assert error(layer(x, activation), truth) < 1e-5
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+@pytest.mark.parametrize("name", ["mbs-net-small", "mbs-net-bidirectional"])
+@pytest.mark.usefixtures("inference")
+def test_a_damaged_input_shows(name: str, value: float) -> None:
+    spectrum = speech(20)
+    spectrum[0, 100, 10, 0] = value
+    assert not torch.isfinite(make(FORMS[name])(spectrum)[:, :, 10]).all()
+
+
+def test_a_counter_of_products_still_sees_them_all() -> None:
+    model, spectrum = make(MBS_NET), speech(20)
+    totals = []
+    for has_gradients in (False, True):
+        with torch.set_grad_enabled(has_gradients), FlopCounterMode(display=False) as counter:
+            model(spectrum)
+        totals.append(counter.get_total_flops())
+    assert totals[0] == totals[1] > 1e6
+
+
+def test_gradients_stay_what_they_are_after_inference() -> None:
+    model, spectrum = make(MBS_NET), speech(20)
+    with torch.no_grad():
+        model(spectrum)
+    model(spectrum).square().sum().backward()
+    assert all(parameter.grad is not None for parameter in model.parameters())
+
+
+def test_one_thread_gives_back_what_it_took() -> None:
+    before = torch.get_num_threads()
+    with one_thread():
+        assert torch.get_num_threads() == 1
+    assert torch.get_num_threads() == before
