@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import torch
 
@@ -92,7 +92,7 @@ class Bench:
             kind=kind,
             preset=self.subject.preset,
             switches=self.subject.switches,
-            device=self.device.type,
+            device=cast(Literal["cpu", "cuda", "mps"], self.device.type),
             threads=self.options.threads,
             **further,
         )

@@ -19,7 +19,7 @@ class ProbeRequest:
     kind: Literal["training", "inference"]
     preset: str
     switches: tuple[str, ...]
-    device: str  # cpu, cuda or mps
+    device: Literal["cpu", "cuda", "mps"]
     batch_size: int = 1  # clips of a training step
     seconds: float = 2.0  # of every clip, or of the signal to enhance
     checkpoint_activations: bool = False
