@@ -93,7 +93,8 @@ class _Run:
         if config.init is not None and not resume:
             self.learner.start_from(config.init)
         self.progress = load_run(config, self.learner) if resume else Progress()
-        # The workers mix the first clips while what follows is done.
+        # Here no thread is starting a process, and workers are forked: what they inherit is known.
+        # They mix the first clips while what follows is done.
         self.batches = training_batches(self.data.train, config, self.progress.step, processes)
         self.checkpoints = Checkpoints(config, self.learner, self.progress, self.data)
         last_good = self.checkpoints.last_good
