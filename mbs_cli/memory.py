@@ -16,7 +16,8 @@ _TELLING_TEXT = re.compile(
     r"out of memory"  # CUDA, MPS, Triton
     r"|can't allocate memory|not enough memory"  # torch's CPU allocator, on Linux and Windows
     r"|bad_alloc"  # C++
-    r"|_ALLOC_FAILED",  # cuBLAS, cuDNN
+    r"|_ALLOC_FAILED"  # cuBLAS, cuDNN
+    r"|could not (create|execute) a (primitive|memory)",  # oneDNN, which gives no reason
     re.IGNORECASE,
 )
 

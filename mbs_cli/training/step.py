@@ -129,14 +129,14 @@ class Learner:
         sums = self.processes.sum(sums)
         return sums.pop("loss"), sums
 
-    def rehearse(self, noisy: Tensor, target: Tensor) -> None:
+    def rehearse(self, noisy: Tensor, target: Tensor, pieces: int = 2) -> None:
         """Compute the gradients of these clips at once, tell no other process, and forget them.
 
-        It is done twice, as the second piece of a batch needs more memory than the first.
+        Twice by default, as the second piece of a batch needs more memory than the first.
         """
         noisy, target = noisy.to(self.device), target.to(self.device)
         with _rewound_on_failure(self.device), self._gradients_shared(is_wanted=False):
-            for _ in range(2):
+            for _ in range(pieces):
                 self._backward(noisy, target, averaged_items(noisy, target))
         self.optimizer.zero_grad(set_to_none=True)
 
