@@ -170,16 +170,16 @@ class Learner:
         sums = self.processes.sum(sums)
         return sums.pop("loss"), sums
 
-    def rehearse(self, noisy: Tensor, target: Tensor) -> None:
+    def rehearse(self, noisy: Tensor, target: Tensor, pieces: int = 2) -> None:
         """Compute the gradients of these clips at once, tell no other process, and forget them.
 
-        It is done twice, as the second piece of a batch needs more memory than the first, and with
+        Twice by default, as the second piece of a batch needs more memory than the first; and with
         the discriminator, even if that is not used yet.
         """
         metric = None if self.metric is None else self.metric.distance
         noisy, target = noisy.to(self.device), target.to(self.device)
         with _rewound_on_failure(self.device), self._gradients_shared(is_wanted=False):
-            for _ in range(2):
+            for _ in range(pieces):
                 self._backward(noisy, target, averaged_items(noisy, target), metric)
         self.optimizer.zero_grad(set_to_none=True)
 

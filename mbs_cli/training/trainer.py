@@ -131,7 +131,7 @@ class _Run:
         except (OutOfMemory, RuntimeError, MemoryError) as error:
             if is_out_of_memory(error):
                 raise OutOfMemory(
-                    f"step {self.progress.step}: memory ran out beside the step: {error}",
+                    f"step {self.progress.step}: memory ran out, but not in a step: {error!r}",
                     f"lower --workers or free memory; {self.checkpoints.last_good()}",
                 ) from error
             is_intact = isinstance(error, OutOfMemory) or is_lost_contact(error)
@@ -204,6 +204,7 @@ class _Run:
         if self._has_converged():
             self.tell(StoppedEarly(self.progress.step, self.progress.validations_since_best))
         elif self.is_complete:
+            self._save()  # whatever becomes of the validation
             self._validate()
         self._save()
 
