@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mbs_cli.audio.output_format import OutputFormat
 from mbs_cli.device import Device, limit_threads
 from mbs_cli.enhancement.loading import DEFAULT_MODEL, load_model
 from mbs_cli.enhancement.plan import Job, Plan, check_targets, plan_jobs
@@ -23,12 +24,17 @@ from mbs_cli.enhancement.report import (
     ModelLoaded,
     Started,
 )
+from mbs_cli.enhancement.treatment import Treatment
 from mbs_cli.errors import UsageError
 
 if TYPE_CHECKING:
     from torch import nn
 
+    from mbs_cli.enhancement.task import Task
+
 DEFAULT_BATCH_SIZE = 4
+_AS_IT_IS = Treatment()
+_AS_THE_INPUT = OutputFormat()
 
 
 def enhance_paths(
@@ -37,6 +43,8 @@ def enhance_paths(
     *,
     model: str | Path | nn.Module = DEFAULT_MODEL,
     device: Device | str = Device.AUTO,
+    treatment: Treatment = _AS_IT_IS,
+    output_format: OutputFormat = _AS_THE_INPUT,
     overwrite: bool = False,
     batch_size: int = DEFAULT_BATCH_SIZE,
     threads: int | None = None,
@@ -46,9 +54,10 @@ def enhance_paths(
     """Enhance files and folders into the folder `output`, the tree below each folder kept.
 
     Every output keeps its input's sample rate, channels, sample count, container and sample
-    format. An output that exists is left alone unless `overwrite`. `batch_size` short files go
-    through the model at once, long files in blocks. `progress` shows a tqdm bar, made for
-    notebooks; `on_event` is told of everything that happens.
+    format, unless `treatment` (channels, strength) or `output_format` say otherwise. An output
+    that exists is left alone unless `overwrite`. `batch_size` short files go through the model at
+    once, long files in blocks. `progress` shows a tqdm bar, made for notebooks; `on_event` is told
+    of everything that happens.
 
     A file that fails is in the report and does not stop the others. Raises UsageError,
     CheckpointError or DeviceError, before anything is written, for what concerns them all.
@@ -56,14 +65,13 @@ def enhance_paths(
     clock = _Clock()
     if batch_size < 1:
         raise UsageError(f"--batch-size {batch_size}: expected at least 1")
-    plan = plan_jobs([Path(path) for path in paths], Path(output))
+    plan = plan_jobs([Path(path) for path in paths], Path(output), output_format)
     if threads is not None:
         limit_threads(threads)
     with progress_bar(is_shown=progress) as bar:
         listen = _tell_all(clock.listen, bar, on_event)
-        reports = _enhance(
-            plan, model, device, overwrite=overwrite, batch_size=batch_size, listen=listen
-        )
+        opened = _open(plan, treatment, output_format, overwrite=overwrite)
+        reports = _enhance(opened, model, device, batch_size, listen)
     order = {job.source: place for place, job in enumerate(plan.jobs)}
     reports.sort(key=lambda report: order.get(report.source, len(order)))
     return EnhanceReport(tuple(reports), *clock.read())
@@ -75,8 +83,12 @@ def enhance_file(
     *,
     model: str | Path | nn.Module = DEFAULT_MODEL,
     device: Device | str = Device.AUTO,
+    treatment: Treatment = _AS_IT_IS,
+    output_format: OutputFormat = _AS_THE_INPUT,
 ) -> FileReport:
-    """Enhance one file into `target`, in the source's format; a `target` that exists is replaced.
+    """Enhance one file into `target`, in the source's format unless `output_format` says otherwise.
+
+    A `target` that exists is replaced.
 
     Raises AudioError (missing, damaged, not audio, not finite, no room to write), UsageError
     (`target` is `source`), CheckpointError, DeviceError, OutOfMemory.
@@ -84,7 +96,8 @@ def enhance_file(
     job = Job(Path(source), Path(target))
     check_targets([job])
     plan = Plan((job,), ())
-    (report,) = _enhance(plan, model, device, overwrite=True, batch_size=1, listen=_tell_all())
+    opened = _open(plan, treatment, output_format, overwrite=True)
+    (report,) = _enhance(opened, model, device, 1, _tell_all())
     if report.failure is not None:
         raise report.failure
     return report
@@ -115,18 +128,23 @@ class _Clock:
         return now - self._start, 0.0 if self._work_start is None else now - self._work_start
 
 
+def _open(
+    plan: Plan, treatment: Treatment, output_format: OutputFormat, *, overwrite: bool
+) -> list[Task | FileReport]:
+    from mbs_cli.enhancement.task import open_tasks
+
+    return list(open_tasks(plan, overwrite, treatment, output_format))
+
+
 def _enhance(
-    plan: Plan,
+    opened: Sequence[Task | FileReport],
     model: str | Path | nn.Module,
     device: Device | str,
-    *,
-    overwrite: bool,
     batch_size: int,
     listen: Listener,
 ) -> list[FileReport]:
-    from mbs_cli.enhancement.task import Task, open_tasks
+    from mbs_cli.enhancement.task import Task
 
-    opened = list(open_tasks(plan, overwrite))
     tasks = [task for task in opened if isinstance(task, Task)]
     reports = [report for report in opened if isinstance(report, FileReport)]
     listen(Started(len(opened), sum(task.info.seconds for task in tasks)))

@@ -8,8 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mbs_cli.audio.folder import audio_files
-from mbs_cli.audio.suffixes import AUDIO_SUFFIXES
+from mbs_cli.audio.output_format import OutputFormat
+from mbs_cli.audio.suffixes import AUDIO_SUFFIXES, FFMPEG_AUDIO_SUFFIXES, VIDEO_SUFFIXES
 from mbs_cli.errors import AudioError, UsageError
+
+_AS_THE_INPUT = OutputFormat()
+_SOUND_SUFFIXES = AUDIO_SUFFIXES | FFMPEG_AUDIO_SUFFIXES
 
 
 @dataclass(frozen=True)
@@ -28,11 +32,14 @@ class Plan:
     unusable: tuple[tuple[Path, AudioError], ...]
 
 
-def plan_jobs(paths: Sequence[Path], output: Path) -> Plan:
-    """Find the audio files and name their outputs.
+def plan_jobs(
+    paths: Sequence[Path], output: Path, output_format: OutputFormat = _AS_THE_INPUT
+) -> Plan:
+    """Find the audio files, with videos if their picture is kept, and name their outputs.
 
     A file goes to `output/NAME`, the files of a folder to `output/` with the tree below it kept;
-    one single file goes to `output` itself if that has the file's suffix and is no folder.
+    one single file goes to `output` itself if that has the file's suffix and is no folder. With
+    another format all get its suffix.
 
     Raises UsageError, before anything is touched, if the output lies in an input folder, if an
     output would be one of the inputs, or if two inputs would make one output.
@@ -43,7 +50,7 @@ def plan_jobs(paths: Sequence[Path], output: Path) -> Plan:
     unusable: list[tuple[Path, AudioError]] = []
     for path in paths:
         try:
-            jobs.extend(_jobs_of(path, output, is_only_path=len(paths) == 1))
+            jobs.extend(_jobs_of(path, output, output_format, is_only_path=len(paths) == 1))
         except AudioError as error:
             unusable.append((path, error))
     _check_folder(jobs, output)
@@ -52,36 +59,47 @@ def plan_jobs(paths: Sequence[Path], output: Path) -> Plan:
     return Plan(tuple(jobs), tuple(unusable))
 
 
-def _jobs_of(path: Path, output: Path, is_only_path: bool) -> Iterator[Job]:
+def _jobs_of(
+    path: Path, output: Path, output_format: OutputFormat, is_only_path: bool
+) -> Iterator[Job]:
+    suffix = output_format.suffix
+    suffixes = _SOUND_SUFFIXES | VIDEO_SUFFIXES if output_format.video else _SOUND_SUFFIXES
     if path.is_dir():
         _check_outside(path, output)
-        sources = sorted(audio_files(path))
+        sources = sorted(audio_files(path, suffixes))
         if not sources:
             raise AudioError(
                 f"{path}: no audio files in this folder",
                 "files are found by their suffix (.wav, .flac, .ogg, .mp3, ...); name a file "
                 "itself to have it read whatever it is called",
             )
-        yield from (Job(source, output / source.relative_to(path)) for source in sources)
+        for source in sources:
+            yield Job(source, _with_suffix(output / source.relative_to(path), suffix))
     elif not path.exists():
         raise AudioError(f"{path}: there is no such file or folder", "check the path")
     elif is_only_path and output.suffix and not output.is_dir():
-        yield Job(path, _file_target(path, output))
+        yield Job(path, _file_target(path, output, suffix))
     else:
-        yield Job(path, output / path.name)
+        yield Job(path, _with_suffix(output / path.name, suffix))
 
 
-def _file_target(source: Path, output: Path) -> Path:
+def _with_suffix(target: Path, suffix: str | None) -> Path:
+    return target if suffix is None else target.with_suffix(suffix)
+
+
+def _file_target(source: Path, output: Path, suffix: str | None) -> Path:
     """`output` as the very file to write; a suffix that is no audio format names a folder."""
-    suffix = output.suffix.lower()
-    if suffix == source.suffix.lower():
+    expected = suffix or source.suffix
+    found = output.suffix.lower()
+    if found == expected.lower():
         return output
-    if suffix in AUDIO_SUFFIXES:
+    if found in _SOUND_SUFFIXES | VIDEO_SUFFIXES:
+        what = f"is of --format {suffix[1:]}" if suffix else f"keeps the format of {source}"
         raise UsageError(
-            f"{output}: the output keeps the format of {source}",
-            f"name it {output.with_suffix(source.suffix)} or give a folder",
+            f"{output}: the output {what}",
+            f"name it {output.with_suffix(expected)}, or give --format {found[1:]}",
         )
-    return output / source.name
+    return _with_suffix(output / source.name, suffix)
 
 
 def _check_outside(folder: Path, output: Path) -> None:
