@@ -15,7 +15,7 @@ import re
 _TELLING_TEXT = re.compile(
     r"out of memory"  # CUDA, MPS, Triton
     r"|can't allocate memory|not enough memory"  # torch's CPU allocator, on Linux and Windows
-    r"|could not create a (primitive|memory)"  # oneDNN, below torch on a CPU
+    r"|could not (create|execute) a (primitive|memory)"  # oneDNN, below torch on a CPU
     r"|bad_alloc"  # C++
     r"|_ALLOC_FAILED",  # cuBLAS, cuDNN
     re.IGNORECASE,

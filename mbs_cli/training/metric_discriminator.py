@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -31,14 +31,14 @@ _BETAS = (0.8, 0.99)
 _UNLABELLED_IN_A_ROW = 50  # steps without one measurement that end the run
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Clips:
     """Clips (I, S) of one step and of all processes, on the CPU."""
 
     step: int
     clean: Tensor
     heard: Tensor
-    measurements: list[Measurement]  # PESQ of the clips of this process, to come
+    measurements: list[Measurement] = field(default_factory=list)  # of this process, to come
 
 
 class MetricDiscriminator:
@@ -73,8 +73,16 @@ class MetricDiscriminator:
         self._unlabelled_in_a_row = 0
 
     def begin_step(self) -> None:
-        """Forget the clips of a step that failed half-way: it is done again, or was the last."""
+        """Forget the clips of a step that failed half-way: it is done again, or was the last.
+
+        After a resume it begins to measure what was under way. To do so earlier would start
+        children while the workers that mix clips are forked: a worker would inherit the pipe that
+        tells of a child's start, and whoever waits for that would wait for ever.
+        """
         self._fresh.clear()
+        for clips in self._under_way:
+            if not clips.measurements:
+                self._measure(clips)
 
     def term(self, comparison: Comparison) -> Tensor:
         """The `distance` of a piece of the batch, whose clips are noted; 0 before it has learnt."""
@@ -122,11 +130,11 @@ class MetricDiscriminator:
         return tensors
 
     def load_state_dict(self, tensors: Mapping[str, Tensor]) -> None:
-        """Go on from a saved state; what was under way is measured again.
+        """Go on from a saved state; what was under way is measured again from the next step on.
 
         Raises KeyError, ValueError or RuntimeError if something is missing or of another shape.
         """
-        self.network.load_state_dict(dict(_named(tensors, "network/")))
+        self.network.load_state_dict(tensors_below("network/", tensors))
         self.learnt = int(tensors["learnt"])
         for name, parameter in self.network.named_parameters() if self.learnt else ():
             moments = {key: tensors[f"optimizer/{key}/{name}"] for key in ("exp_avg", "exp_avg_sq")}
@@ -135,16 +143,19 @@ class MetricDiscriminator:
                 **{key: value.to(self.device, copy=True) for key, value in moments.items()},
             }
         self._under_way.clear()
-        for step in sorted(int(number) for number, _ in _named(tensors, "clean/")):
-            self._hand_over(step, tensors[f"clean/{step}"], tensors[f"heard/{step}"])
+        for step in sorted(map(int, tensors_below("clean/", tensors))):
+            clean, heard = tensors[f"clean/{step}"], tensors[f"heard/{step}"]
+            self._under_way.append(_Clips(step, clean, heard))
 
     def _hand_over(self, step: int, clean: Tensor, heard: Tensor) -> None:
         """Begin to measure; a clip that is not finite becomes silence, which has no PESQ."""
         is_finite = torch.isfinite(heard.square().sum(1, keepdim=True))
-        heard = torch.where(is_finite, heard, 0.0)
+        self._under_way.append(_Clips(step, clean, torch.where(is_finite, heard, 0.0)))
+        self._measure(self._under_way[-1])
+
+    def _measure(self, clips: _Clips) -> None:
         own = self.processes.own_rows
-        measurements = self.labels.submit(own(clean), own(heard))
-        self._under_way.append(_Clips(step, clean, heard, measurements))
+        clips.measurements = self.labels.submit(own(clips.clean), own(clips.heard))
 
     def _learn_from(self, clips: _Clips) -> None:
         """One update towards the PESQ of the clips, scaled to (PESQ - 1) / 3.5, and 1 for clean."""
@@ -191,8 +202,10 @@ class MetricDiscriminator:
         self.learnt += 1
 
 
-def _named(tensors: Mapping[str, Tensor], prefix: str) -> Iterator[tuple[str, Tensor]]:
-    """Those whose name begins so, with the rest of the name."""
-    for name, value in tensors.items():
-        if name.startswith(prefix):
-            yield name.removeprefix(prefix), value
+def tensors_below(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Those whose name begins so, by the rest of their name."""
+    return {
+        name.removeprefix(prefix): value
+        for name, value in tensors.items()
+        if name.startswith(prefix)
+    }

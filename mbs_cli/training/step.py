@@ -18,7 +18,7 @@ from mbs_cli.models.checkpoint import load_checkpoint
 from mbs_cli.models.registry import build_model
 from mbs_cli.training.config import TrainConfig
 from mbs_cli.training.losses import Part, averaged_items, enhancement_loss
-from mbs_cli.training.metric_discriminator import MetricDiscriminator
+from mbs_cli.training.metric_discriminator import MetricDiscriminator, tensors_below
 from mbs_cli.training.optimizer import (
     WeightAverage,
     learning_rate_at,
@@ -83,7 +83,7 @@ class Learner:
         if start.config != self.config.network:
             raise CheckpointError(
                 f"{path}: holds the model {info.preset}, and {self.config.model} is to be trained",
-                f"give --model {info.preset}, or another --init",
+                "give the --model and every --switch that it was trained with, or another --init",
             )
         self.model.load_state_dict(start.state_dict())
         self.average = WeightAverage(self.model, self.config.ema_decay)
@@ -111,11 +111,7 @@ class Learner:
             for name, tensor in self._tensors().items():
                 tensor.copy_(tensors[name])
         if self.metric is not None:
-            prefix = _METRIC_PREFIX
-            saved = {name: tensors[name] for name in tensors if name.startswith(prefix)}
-            self.metric.load_state_dict(
-                {name.removeprefix(prefix): value for name, value in saved.items()}
-            )
+            self.metric.load_state_dict(tensors_below(_METRIC_PREFIX, tensors))
 
     def step(self, noisy: Tensor, target: Tensor, number: int, progress: float) -> StepResult:
         """Learn from noisy and clean (B, S); step `number` is the one at `progress` of the run."""
@@ -174,16 +170,16 @@ class Learner:
         sums = self.processes.sum(sums)
         return sums.pop("loss"), sums
 
-    def rehearse(self, noisy: Tensor, target: Tensor) -> None:
+    def rehearse(self, noisy: Tensor, target: Tensor, pieces: int = 2) -> None:
         """Compute the gradients of these clips at once, tell no other process, and forget them.
 
-        It is done twice, as the second piece of a batch needs more memory than the first, and with
+        Twice by default, as the second piece of a batch needs more memory than the first; and with
         the discriminator, even if that is not used yet.
         """
         metric = None if self.metric is None else self.metric.distance
         noisy, target = noisy.to(self.device), target.to(self.device)
         with _rewound_on_failure(self.device), self._gradients_shared(is_wanted=False):
-            for _ in range(2):
+            for _ in range(pieces):
                 self._backward(noisy, target, averaged_items(noisy, target), metric)
         self.optimizer.zero_grad(set_to_none=True)
 

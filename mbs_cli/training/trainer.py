@@ -93,7 +93,8 @@ class _Run:
         if config.init is not None and not resume:
             self.learner.start_from(config.init)
         self.progress = load_run(config, self.learner) if resume else Progress()
-        # The workers mix the first clips while what follows is done.
+        # Here no thread is starting a process, and workers are forked: what they inherit is known.
+        # They mix the first clips while what follows is done.
         self.batches = training_batches(self.data.train, config, self.progress.step, processes)
         self.checkpoints = Checkpoints(config, self.learner, self.progress, self.data)
         last_good = self.checkpoints.last_good
@@ -130,7 +131,7 @@ class _Run:
         except (OutOfMemory, RuntimeError, MemoryError) as error:
             if is_out_of_memory(error):
                 raise OutOfMemory(
-                    f"step {self.progress.step}: memory ran out beside the step: {error}",
+                    f"step {self.progress.step}: memory ran out, but not in a step: {error!r}",
                     f"lower --workers or free memory; {self.checkpoints.last_good()}",
                 ) from error
             is_intact = isinstance(error, OutOfMemory) or is_lost_contact(error)
@@ -203,6 +204,7 @@ class _Run:
         if self._has_converged():
             self.tell(StoppedEarly(self.progress.step, self.progress.validations_since_best))
         elif self.is_complete:
+            self._save()  # whatever becomes of the validation
             self._validate()
         self._save()
 

@@ -160,7 +160,7 @@ def test_a_real_run_on_a_terminal_with_its_log_on_standard_output(
     events = [json.loads(line) for line in lines]
     names = [event["event"] for event in events]
     assert [name for name in names if name not in {"decoding", "scoring"}] == [
-        *("data_report", "started", "report", "validated", "saved", "finished")
+        *("data_report", "started", "report", "saved", "validated", "saved", "finished")
     ]
     assert events[-1]["complete"] is True
     assert "clips per second" in shown

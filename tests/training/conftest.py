@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import soundfile
 
+from mbs_cli.data.config import MixingConfig
 from mbs_cli.training.config import TrainConfig
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
@@ -38,11 +39,14 @@ def config(data: Path, cache: Path, tmp_path: Path) -> TrainConfig:
         data=data,
         out=tmp_path / "run",
         model="mbs-net-small",
+        switches=("features=8", "layers=1", "decoder_hidden=8"),
         steps=6,
         batch_size=2,
         warmup_steps=2,
         device="cpu",
         workers=0,
-        validation_items=2,
+        validation_items=1,
+        tensorboard=False,
         cache=cache,
+        mixing=MixingConfig(segment_seconds=1.0),
     )

@@ -38,6 +38,7 @@ def run_steps(
     """The terms of some steps."""
     terms = []
     for step in steps:
+        metric.begin_step()
         terms.append(metric.term(at_step(noisy, clean, step)).item())
         metric.learn(step)
     return terms

@@ -158,6 +158,18 @@ def test_a_resumed_run_gives_the_same_numbers_as_an_undisturbed_one(
     assert_same_state(metric.state_dict(), resumed.state_dict())
 
 
+def test_a_resume_starts_no_child_before_the_next_step(noisy: Tensor, clean: Tensor) -> None:
+    first, resumed = make_metric(), make_metric(seed=2)
+    run_steps(first, noisy, clean, range(3))
+    state = first.state_dict()
+    first.close()
+    resumed.load_state_dict(state)
+    assert not worker_processes()
+    resumed.begin_step()
+    assert all(clips.measurements for clips in resumed._under_way)
+    resumed.close()
+
+
 def assert_same_state(first: dict[str, Tensor], second: dict[str, Tensor]) -> None:
     assert first.keys() == second.keys()
     for name, value in first.items():

@@ -83,7 +83,7 @@ config = TrainConfig(data=data, out=out / "first", cache=cache, model="mbs-net-s
                      device="cpu", batch_size=1, workers=0, validation_items=1, precision="float32",
                      mixing=MixingConfig(segment_seconds=1.0))
 train(config)
-allowed = psutil.Process().memory_info().data + 350 * 2**20
+allowed = psutil.Process().memory_info().data + 600 * 2**20
 resource.setrlimit(resource.RLIMIT_DATA, (allowed, allowed))
 config = replace(config, out=out / "second", batch_size=24, steps=2)
 try:

@@ -45,7 +45,7 @@ def test_the_processes_share_a_batch_without_overlap(count: int, clips: int) -> 
 
 @pytest.mark.slow
 def test_two_processes_reach_the_weights_of_one(config: TrainConfig) -> None:
-    config = replace(config, batch_size=5, precision="float32", validation_items=1)
+    config = replace(config, batch_size=5, precision="float32")
     one = replace(config, out=config.out / "one")
     two = replace(config, out=config.out / "two", micro_batch=2)
     process = start(two)
@@ -66,7 +66,7 @@ def test_two_processes_reach_the_weights_of_one(config: TrainConfig) -> None:
 
 @pytest.mark.slow
 def test_a_process_that_dies_ends_the_job_and_a_restart_goes_on(config: TrainConfig) -> None:
-    config = replace(config, steps=20, save_minutes=1e-6, validation_items=1)
+    config = replace(config, steps=20, save_minutes=1e-6)
     process = start(config, restarts=1)
     assert process.stderr is not None
     assert any("saved" in line for line in process.stderr)

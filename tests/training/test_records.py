@@ -68,7 +68,7 @@ def validated(step: int, clips: tuple[Clip, ...] = ()) -> Validated:
 
 @pytest.fixture
 def config(config: TrainConfig) -> TrainConfig:
-    return replace(config, steps=2, batch_size=1, validation_items=1)
+    return replace(config, steps=2, batch_size=1, tensorboard=True)
 
 
 def rows_of(path: Path) -> list[dict[str, str]]:

@@ -42,9 +42,7 @@ def command(config: TrainConfig, *more: str) -> list[str]:
 
 @pytest.mark.slow
 def test_three_kills_at_random_moments_change_no_bit(config: TrainConfig) -> None:
-    config = replace(
-        config, steps=40, batch_size=1, validation_items=1, save_minutes=0.003, workers=1
-    )
+    config = replace(config, steps=40, batch_size=1, save_minutes=0.003, workers=1)
     undisturbed = replace(config, out=config.out / "undisturbed")
     killed = replace(config, out=config.out / "killed")
     subprocess.run(command(undisturbed), check=True, capture_output=True)
@@ -71,7 +69,7 @@ def test_three_kills_at_random_moments_change_no_bit(config: TrainConfig) -> Non
 @pytest.mark.slow
 @pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="needs Linux")
 def test_a_full_disk_ends_the_run_and_names_the_last_good_save(config: TrainConfig) -> None:
-    config = replace(config, steps=100000, batch_size=1, validation_items=1, save_minutes=0.003)
+    config = replace(config, steps=100000, batch_size=1, save_minutes=0.003)
     with subprocess.Popen(command(config), stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         assert any("saved" in line for line in process.stderr)

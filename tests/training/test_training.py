@@ -22,7 +22,8 @@ from mbs_cli.training.trainer import train
 
 def test_the_loss_falls_and_the_run_folder_is_complete(config: TrainConfig) -> None:
     events: list[object] = []
-    config = replace(config, steps=40, warmup_steps=5, batch_size=1, learning_rate=3e-3)
+    config = replace(config, switches=(), steps=40, warmup_steps=5, batch_size=1)
+    config = replace(config, learning_rate=3e-3, validation_items=2)
     finished = train(config, on_event=events.append)
     assert finished.complete
     model, info = load_checkpoint(config.best_weights)
@@ -75,8 +76,8 @@ def test_fine_tuning_starts_from_the_weights_given(config: TrainConfig) -> None:
     for name, tensor in start.state_dict().items():
         torch.testing.assert_close(model.state_dict()[name], tensor, rtol=0, atol=1e-6)
     assert info.training["init_sha256"] == file_sha256(config.last_weights)
-    with pytest.raises(CheckpointError, match="holds the model mbs-net-small"):
-        train(replace(tuned, out=config.out / "other", model="mbs-net"))
+    with pytest.raises(CheckpointError, match="holds the model custom"):
+        train(replace(tuned, out=config.out / "other", switches=()))
 
 
 def test_checkpointing_activations_is_no_part_of_the_recipe(config: TrainConfig) -> None:
