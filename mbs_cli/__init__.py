@@ -9,15 +9,19 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from mbs_cli.audio.output_format import OutputFormat
     from mbs_cli.enhancement.array import enhance_array
     from mbs_cli.enhancement.files import enhance_file, enhance_paths
     from mbs_cli.enhancement.loading import load_model
     from mbs_cli.enhancement.streaming import StreamEnhancer
+    from mbs_cli.enhancement.treatment import Treatment
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "OutputFormat",
     "StreamEnhancer",
+    "Treatment",
     "__version__",
     "enhance_array",
     "enhance_file",
@@ -26,7 +30,9 @@ __all__ = [
 ]
 
 _HOMES = {
+    "OutputFormat": "mbs_cli.audio.output_format",
     "StreamEnhancer": "mbs_cli.enhancement.streaming",
+    "Treatment": "mbs_cli.enhancement.treatment",
     "enhance_array": "mbs_cli.enhancement.array",
     "enhance_file": "mbs_cli.enhancement.files",
     "enhance_paths": "mbs_cli.enhancement.files",

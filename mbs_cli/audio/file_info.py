@@ -4,30 +4,39 @@ from __future__ import annotations
 
 import errno
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import soundfile
 
+from mbs_cli.audio import ffmpeg
+from mbs_cli.audio.ffmpeg_muxers import muxer_of
+from mbs_cli.audio.ffmpeg_probe import Media, probe
+from mbs_cli.audio.sample_rates import HIGHEST_RATE_HZ, LOWEST_RATE_HZ
 from mbs_cli.audio.truncation import find_truncation
 from mbs_cli.errors import AudioError
 
-_FLOAT_SUBTYPES = frozenset({"FLOAT", "DOUBLE"})
-
-CONVERT_HINT = "convert it to WAV or FLAC first, e.g. ffmpeg -i INPUT OUTPUT.wav"
+_UNKNOWN_FRAMES = 1 << 62
 
 
 @dataclass(frozen=True)
 class AudioFileInfo:
-    """A file's size and the format in which its enhanced copy is written."""
+    """A file's size and format; of an output, what it is to be, `path` being its source."""
 
     path: Path
     sample_rate_hz: int
     channels: int
     frames: int  # samples per channel
-    container: str  # as libsndfile names it: WAV, FLAC, OGG, ...
-    subtype: str  # PCM_16, FLOAT, VORBIS, ...
-    endian: str
+    container: str  # as libsndfile names it (WAV, FLAC, OGG), or ffmpeg's muxer (ipod, matroska)
+    subtype: str  # PCM_16, FLOAT, VORBIS, ..., or a codec of ffmpeg: aac, opus, ...
+    endian: str = "FILE"
+    tags: dict[str, str] = field(default_factory=dict)  # title, artist, ... as libsndfile knows
+    bits: int = 0  # of a lossless codec of ffmpeg
+    bit_rate: int = 0  # of a lossy one; 0 leaves it to ffmpeg
+    has_exact_length: bool = True  # `frames` is more than an estimate
+    media: Media | None = None  # the other streams of a file that ffmpeg reads
+    keeps_video: bool = False
+    stamp: tuple[int, int] = (0, 0)  # size and time of the last change, to notice the next
 
     @property
     def seconds(self) -> float:
@@ -37,23 +46,30 @@ class AudioFileInfo:
     @property
     def is_float(self) -> bool:
         """Whether samples past full scale can be stored as they are."""
-        return self.subtype in _FLOAT_SUBTYPES
+        return self.subtype in ("FLOAT", "DOUBLE") or self.subtype.startswith("pcm_f")
 
 
 def open_sound(path: Path) -> soundfile.SoundFile:
     """Open a file for reading. Raises AudioError if it is not there or not audio."""
+    _check_readable(path)
     try:
-        with path.open("rb"):  # libsndfile says no more than "System error"
-            return soundfile.SoundFile(path)
-    except OSError as error:
-        raise AudioError(f"{path}: {_reading_failure(error)}", "check the path") from error
+        return soundfile.SoundFile(path)
     except soundfile.LibsndfileError as error:
-        if path.stat().st_size == 0:
-            raise AudioError(f"{path}: the file is empty (0 bytes)", "copy it again") from error
         raise AudioError(
             f"{path}: not an audio file that libsndfile reads ({error.error_string.rstrip('.')})",
-            f"if it is audio, {CONVERT_HINT}",
+            f"if it is audio, install ffmpeg or {ffmpeg.convert_hint(path)}",
         ) from error
+
+
+def _check_readable(path: Path) -> None:
+    """Libsndfile says no more than "System error"."""
+    try:
+        with path.open("rb"):
+            size = path.stat().st_size
+    except OSError as error:
+        raise AudioError(f"{path}: {_reading_failure(error)}", "check the path") from error
+    if size == 0:
+        raise AudioError(f"{path}: the file is empty (0 bytes)", "copy it again")
 
 
 def _reading_failure(error: OSError) -> str:
@@ -66,27 +82,69 @@ def _reading_failure(error: OSError) -> str:
 
 
 def read_info(path: Path) -> AudioFileInfo:
-    """Read a file's header and check that its copy could be written.
+    """Read a file's header, by libsndfile or else by ffmpeg.
 
-    Raises AudioError for a file that is missing, not audio, cut short, or of a format that
-    libsndfile reads but does not write.
+    Raises AudioError for a file that is missing, not audio, cut short, or whose header is wrong.
     """
-    with open_sound(path) as sound:
-        info = AudioFileInfo(
-            path=path,
-            sample_rate_hz=sound.samplerate,
-            channels=sound.channels,
-            frames=sound.frames,
-            container=sound.format,
-            subtype=sound.subtype,
-            endian=sound.endian,
-        )
-        shortfall = find_truncation(path, info.container, sound.extra_info)
-    if shortfall:
-        raise AudioError(f"{path}: the file is cut short ({shortfall})", "copy or record it again")
-    if not soundfile.check_format(info.container, info.subtype, info.endian):
+    _check_readable(path)
+    try:
+        sound = soundfile.SoundFile(path)
+    except soundfile.LibsndfileError:
+        info = _probed_info(path) if ffmpeg.is_installed() else None
+    else:
+        with sound:
+            info = _native_info(path, sound)
+    if info is None:
+        open_sound(path)  # says what is wrong
+        raise AudioError(f"{path}: the file changed while it was read", "run again")
+    if not LOWEST_RATE_HZ <= info.sample_rate_hz <= HIGHEST_RATE_HZ:
         raise AudioError(
-            f"{path}: {info.container} with {info.subtype} can be read but not written",
-            CONVERT_HINT,
+            f"{path}: a sample rate of {info.sample_rate_hz} Hz, expected {LOWEST_RATE_HZ} to "
+            f"{HIGHEST_RATE_HZ}",
+            "check that the header is right",
         )
     return info
+
+
+def _native_info(path: Path, sound: soundfile.SoundFile) -> AudioFileInfo:
+    fault = find_truncation(path, sound)
+    if fault:
+        raise AudioError(f"{path}: {fault}", "copy or record it again")
+    if sound.frames > _UNKNOWN_FRAMES:
+        raise AudioError(
+            f"{path}: its header does not say how long it is", ffmpeg.convert_hint(path)
+        )
+    return AudioFileInfo(
+        path=path,
+        sample_rate_hz=sound.samplerate,
+        channels=sound.channels,
+        frames=sound.frames,
+        container=sound.format,
+        subtype=sound.subtype,
+        endian=sound.endian,
+        tags=sound.copy_metadata(),
+        stamp=stamp_of(path),
+    )
+
+
+def _probed_info(path: Path) -> AudioFileInfo:
+    found = probe(path)
+    return AudioFileInfo(
+        path=path,
+        sample_rate_hz=found.sample_rate_hz,
+        channels=found.channels,
+        frames=found.frames,
+        container=muxer_of(found.demuxer, path.suffix),
+        subtype=found.codec,
+        bits=found.bits,
+        bit_rate=found.bit_rate,
+        has_exact_length=found.has_exact_length,
+        media=found.media,
+        stamp=stamp_of(path),
+    )
+
+
+def stamp_of(path: Path) -> tuple[int, int]:
+    """What changes when a file is written to: its size and the time of its last change."""
+    status = path.stat()
+    return status.st_size, status.st_mtime_ns

@@ -40,17 +40,19 @@ def band_weights(device: torch.device | None = None) -> Tensor:
 
 
 def stretch_spectrum(spectrum: Tensor, rms: Tensor) -> Tensor:
-    """The stretched spectrum (B, F, T, 2) of one whose waveforms have these RMS levels (B,).
+    """The stretched spectrum (B, F, T, 2) of one whose waveforms have these RMS levels.
 
-    It is stretched as if its level were REFERENCE_RMS, so that scaling the input scales the
-    output; stretching makes it louder. A level of 0 leaves it alone.
+    `rms` is (B,), or (B, T) with a level for each frame. It is stretched as if its level were
+    REFERENCE_RMS, so that scaling the input scales the output; stretching makes it louder. A
+    level of 0 leaves it alone.
     """
-    scale = torch.where(rms > 0, REFERENCE_RMS / rms, torch.ones_like(rms))[:, None, None, None]
+    level = rms.reshape(len(rms), 1, -1, 1)
+    scale = torch.where(level > 0, REFERENCE_RMS / level, torch.ones_like(level))
     magnitude = torch.linalg.vector_norm(spectrum, dim=-1, keepdim=True) * scale
     weights = band_weights(spectrum.device)[:, None, None]
     stretched = torch.expm1(weights * torch.log1p(magnitude))
     gain = torch.where(magnitude > 0, stretched / magnitude, weights)
-    return torch.where(rms[:, None, None, None] > 0, spectrum * gain, spectrum)
+    return torch.where(level > 0, spectrum * gain, spectrum)
 
 
 def stretch_waveform(samples: Tensor) -> Tensor:

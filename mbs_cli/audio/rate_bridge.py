@@ -13,11 +13,9 @@ import numpy as np
 import soxr
 
 from mbs_cli.audio.high_band import HighBandGain
+from mbs_cli.audio.resampling import SPARE_SAMPLES, resample_block
 from mbs_cli.audio.samples import SampleQueue, Samples, silence
 from mbs_cli.audio.stft import SAMPLE_RATE_HZ
-
-# Appended before the last resampling, so that rounding never leaves the output a sample short.
-_SPARE_SAMPLES = 16
 
 
 class RateBridge:
@@ -48,7 +46,7 @@ class RateBridge:
         self._taken += block.shape[1]
         if self._same_rate:
             return block
-        resampled = _resample(self._down, block, last)
+        resampled = resample_block(self._down, block, last)
         self._resampled += resampled.shape[1]
         if last and not self._resampled:  # a handful of samples at a high rate rounds to none
             resampled = silence(self._channels, 1)
@@ -67,9 +65,9 @@ class RateBridge:
             self._gain.feed(noisy, enhanced, last)
             returning = np.concatenate([enhanced, noisy])
         if last:
-            spare = silence(returning.shape[0], _SPARE_SAMPLES)
+            spare = silence(returning.shape[0], SPARE_SAMPLES)
             returning = np.concatenate([returning, spare], axis=1)
-        self._returned.push(_resample(self._up, returning, last))
+        self._returned.push(resample_block(self._up, returning, last))
         ready = self._taken - self._given if last else self._ready()
         start, self._given = self._given, self._given + ready
         returned = self._returned.pop(ready)
@@ -87,8 +85,3 @@ class RateBridge:
         samples = returned.shape[1]
         high = self._original.pop(samples) - low_before
         return low + self._gain.at(start, samples, self._rate_hz) * high
-
-
-def _resample(stream: soxr.ResampleStream, block: Samples, last: bool) -> Samples:
-    interleaved = np.ascontiguousarray(block.T)
-    return np.ascontiguousarray(stream.resample_chunk(interleaved, last=last).T)

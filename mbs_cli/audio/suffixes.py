@@ -1,5 +1,6 @@
-"""The file names that libsndfile's containers go by. Imports nothing."""
+"""The file names that containers go by. Imports nothing."""
 
+# What libsndfile reads.
 AUDIO_SUFFIXES = frozenset(
     {
         *(".wav", ".wave", ".bwf", ".rf64", ".w64", ".flac", ".ogg", ".oga", ".opus", ".mp1"),
@@ -7,4 +8,14 @@ AUDIO_SUFFIXES = frozenset(
         *(".voc", ".pvf", ".paf", ".sf", ".ircam", ".iff", ".8svx", ".svx", ".avr", ".htk"),
         *(".mat", ".sds", ".wve", ".xi"),
     }
+)
+# What ffmpeg reads besides.
+FFMPEG_AUDIO_SUFFIXES = frozenset(
+    {
+        *(".m4a", ".m4b", ".aac", ".mka", ".webm", ".wma", ".3gp", ".amr", ".ac3", ".eac3"),
+        *(".dts", ".ape", ".wv", ".tta", ".dsf", ".dff", ".mpc", ".ra"),
+    }
+)
+VIDEO_SUFFIXES = frozenset(
+    {".mp4", ".m4v", ".mov", ".mkv", ".avi", ".flv", ".ts", ".mts", ".m2ts", ".mpg", ".wmv"}
 )

@@ -1,12 +1,15 @@
 """Files that were cut short: a broken download, a full disk, a recorder that lost power.
 
-libsndfile reads what is there and stays silent, so half a file would be taken for a whole one.
+libsndfile reads what is there and stays silent, so half a file would be taken for a whole one. The
+same goes for a header that tells of less sound than there is.
 """
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
+
+import soundfile
 
 # libsndfile's log of a header: "data : 163200 (should be 97902)".
 _SIZE_MISMATCH = re.compile(r"^\s*(\w[\w ]*?)\s*: (\d+) \(should be (\d+)\)", re.MULTILINE)
@@ -15,20 +18,47 @@ _SIZE_MISMATCH = re.compile(r"^\s*(\w[\w ]*?)\s*: (\d+) \(should be (\d+)\)", re
 _UNKNOWN_SIZES = (0x7FFFF000, 0xFFFFF000)
 _UNKNOWN_SIZE_SPREAD = 0x1000
 
+# Its word for something that is no chunk: sound beyond what the header tells of, or junk.
+_NO_CHUNK = "Exiting parser"
+_TOLERATED_BYTES = 4096  # headers, and what some programs append, such as an ID3 tag
+_SAMPLE_BYTES = {
+    **dict.fromkeys(("PCM_S8", "PCM_U8", "ULAW", "ALAW"), 1),
+    **dict.fromkeys(("PCM_32", "FLOAT"), 4),
+    "PCM_16": 2,
+    "PCM_24": 3,
+    "DOUBLE": 8,
+}
+
 _OGG_CAPTURE = b"OggS"
 _OGG_HEADER_BYTES = 27
 _OGG_LARGEST_PAGE_BYTES = 65_307
 _OGG_END_OF_STREAM = 0x04
 
 
-def find_truncation(path: Path, container: str, log: str) -> str:
-    """Say what is missing, or "" if nothing is. `log` is libsndfile's log of the header."""
-    for name, promised, found in _SIZE_MISMATCH.findall(log):
+def find_truncation(path: Path, sound: soundfile.SoundFile) -> str:
+    """Say what is wrong with a file that libsndfile opened, or "" if nothing is."""
+    for name, promised, found in _SIZE_MISMATCH.findall(sound.extra_info):
         if int(found) < int(promised) and not _means_unknown(int(promised)):
-            return f"its header promises {promised} bytes of {name.strip()!r}, {found} are there"
-    if container == "OGG" and not _ends_with_last_ogg_page(path):
-        return "its last Ogg page is missing"
+            return (
+                f"the file is cut short (its header promises {promised} bytes of "
+                f"{name.strip()!r}, {found} are there)"
+            )
+    if sound.format == "OGG" and not _ends_with_last_ogg_page(path):
+        return "the file is cut short (its last Ogg page is missing)"
+    more_bytes = _unexplained_bytes(path, sound)
+    if more_bytes > _TOLERATED_BYTES:
+        return f"its header is wrong (about {more_bytes} bytes follow the sound that it tells of)"
     return ""
+
+
+def _unexplained_bytes(path: Path, sound: soundfile.SoundFile) -> int:
+    """How much the file holds beside its sound, if libsndfile cannot tell what it is."""
+    if sound.subtype not in _SAMPLE_BYTES:
+        return 0
+    if _NO_CHUNK not in sound.extra_info and sound.format != "AU":
+        return 0
+    sound_bytes: int = sound.frames * sound.channels * _SAMPLE_BYTES[sound.subtype]
+    return path.stat().st_size - sound_bytes
 
 
 def _means_unknown(size: int) -> bool:

@@ -47,12 +47,14 @@ def decode(file: Path) -> Decoded | Rejection:
 
     try:
         with open_sound(file) as sound:
-            shortfall = find_truncation(file, sound.format, sound.extra_info)
-            if shortfall:
-                return Rejection("cut short", shortfall)
+            fault = find_truncation(file, sound)
+            if fault:
+                return Rejection("wrong length", fault)
             mono, is_clipped = _read_mono(sound)
             if sound.tell() < sound.frames:
-                return Rejection("cut short", f"{sound.tell()} of {sound.frames} samples are there")
+                return Rejection(
+                    "wrong length", f"{sound.tell()} of {sound.frames} samples are there"
+                )
             rate_hz, channels = sound.samplerate, sound.channels
     except AudioError as error:
         reason = error.message.removeprefix(f"{file}: ")

@@ -10,10 +10,13 @@ from numpy.typing import NDArray
 
 from mbs_cli.device import Device
 from mbs_cli.enhancement.loading import DEFAULT_MODEL, load_model
+from mbs_cli.enhancement.treatment import Treatment
 from mbs_cli.errors import AudioError, UsageError
 
 if TYPE_CHECKING:
     from torch import nn
+
+_AS_IT_IS = Treatment()
 
 
 def enhance_array(
@@ -22,8 +25,10 @@ def enhance_array(
     *,
     model: str | Path | nn.Module = DEFAULT_MODEL,
     device: Device | str = Device.AUTO,
+    treatment: Treatment = _AS_IT_IS,
 ) -> NDArray[np.float32]:
-    """Enhance floats of full scale 1, shaped (S,), (S, C) or (C, S); the result has that shape.
+    """Enhance floats of full scale 1, shaped (S,), (S, C) or (C, S); the result has that shape,
+    but for one channel only where `treatment` mixes down.
 
     Of two axes the longer one is taken for time. To enhance many arrays, load a model once with
     `load_model` and pass it. Raises UsageError for another shape, integers or a rate below 1 Hz,
@@ -41,9 +46,11 @@ def enhance_array(
     network = BoundedModel(load_model(model, device))
     step = block_frames(network, sample_rate_hz, channels)
     blocks = (signal[:, start : start + step] for start in range(0, length, step))
-    pieces = list(enhance_blocks(network, blocks, sample_rate_hz, channels))
-    enhanced = np.concatenate(pieces, axis=1)
-    return (enhanced.T if is_time_first else enhanced).reshape(samples.shape)
+    pieces = list(enhance_blocks(network, blocks, sample_rate_hz, channels, treatment))
+    enhanced: NDArray[np.float32] = np.concatenate(pieces, axis=1)
+    if samples.ndim == 1:
+        return enhanced.reshape(-1)
+    return enhanced.T if is_time_first else enhanced
 
 
 def _check(samples: NDArray[Any], sample_rate_hz: int) -> None:

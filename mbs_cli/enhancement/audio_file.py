@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
@@ -19,19 +20,29 @@ from mbs_cli.errors import AudioError
 
 
 def copy_empty(task: Task) -> FileReport:
-    """A file without samples is copied; raises AudioError."""
-    copy_whole(task.info.path, task.target)
-    return task.done(note="no samples: copied as it is")
+    """A file without samples is copied, or written anew in another format; raises AudioError."""
+    if replace(task.output, frames=task.info.frames) == task.info:
+        copy_whole(task.info.path, task.target)
+        return task.done(note="no samples: copied as it is")
+    with AudioWriter(task.target, task.output):
+        return task.done(note="no samples")
 
 
 def enhance_in_blocks(model: BoundedModel, task: Task, listen: Listener) -> FileReport:
     """Enhance one file of any length; raises AudioError, and then leaves no output."""
     info = task.info
-    blocks = _read_and_tell(info, block_frames(model, info.sample_rate_hz, info.channels), listen)
-    with AudioWriter(task.target, info) as writer, written_behind(writer.write) as write:
-        for enhanced in enhance_blocks(model, blocks, info.sample_rate_hz, info.channels):
+    rate_hz, channels = info.sample_rate_hz, info.channels
+    blocks = _read_and_tell(info, block_frames(model, rate_hz, channels), listen)
+    enhanced_blocks = enhance_blocks(
+        model, blocks, rate_hz, channels, task.treatment, task.output.sample_rate_hz
+    )
+    with (
+        AudioWriter(task.target, task.output, task.clip) as writer,
+        written_behind(writer.write) as write,
+    ):
+        for enhanced in enhanced_blocks:
             write(check_finite(enhanced, info))
-    return report_written(task, writer.clipped_samples)
+    return report_written(task, writer)
 
 
 def _read_and_tell(info: AudioFileInfo, frames: int, listen: Listener) -> Iterator[Samples]:
@@ -41,9 +52,9 @@ def _read_and_tell(info: AudioFileInfo, frames: int, listen: Listener) -> Iterat
         listen(Advanced(info.path, block.shape[1] / info.sample_rate_hz))
 
 
-def report_written(task: Task, clipped: int) -> FileReport:
-    """The report of a file that was written, with so many of its samples past full scale."""
-    return task.done(clipped, f"{clipped} samples past full scale were clipped" if clipped else "")
+def report_written(task: Task, writer: AudioWriter) -> FileReport:
+    """The report of a file that was written."""
+    return task.done(writer.clipped_samples, writer.gain_db, writer.note)
 
 
 def check_finite(samples: Samples, info: AudioFileInfo) -> Samples:

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import numpy as np
 
-from mbs_cli.audio.rate_bridge import RateBridge
 from mbs_cli.audio.reader import read_blocks
 from mbs_cli.audio.samples import Samples
 from mbs_cli.audio.writer import AudioWriter
 from mbs_cli.enhancement.audio_file import check_finite, report_written
 from mbs_cli.enhancement.report import FileReport
+from mbs_cli.enhancement.signal_path import SignalPath
 from mbs_cli.enhancement.task import Task
 from mbs_cli.errors import MbsError, OutOfMemory
 
@@ -26,7 +26,7 @@ class Loaded:
     """One file, resampled."""
 
     task: Task
-    bridge: RateBridge
+    path: SignalPath
     at_model_rate: Samples
 
 
@@ -58,21 +58,23 @@ def load_batch(group: Sequence[Task]) -> Batch:
 def _load_whole(task: Task) -> Loaded:
     info = task.info
     samples = np.concatenate(list(read_blocks(info, info.frames)), axis=1)
-    bridge = RateBridge(info.sample_rate_hz, info.channels)
-    return Loaded(task, bridge, bridge.to_model(samples, last=True))
+    path = SignalPath(
+        info.sample_rate_hz, info.channels, task.treatment, task.output.sample_rate_hz
+    )
+    return Loaded(task, path, path.to_model(samples, last=True))
 
 
 def store_whole(item: Loaded, enhanced: Samples) -> FileReport:
     """Write a short file of enhanced samples (C, S) at 16 kHz."""
     task = item.task
     try:
-        with AudioWriter(task.target, task.info) as writer:
-            writer.write(check_finite(item.bridge.from_model(enhanced, last=True), task.info))
+        with AudioWriter(task.target, task.output, task.clip) as writer:
+            writer.write(check_finite(item.path.from_model(enhanced, last=True), task.info))
     except MbsError as error:
         return task.failed(error)
     except MemoryError:
         return task.failed(too_little_memory(task.info.path))
-    return report_written(task, writer.clipped_samples)
+    return report_written(task, writer)
 
 
 def too_little_memory(path: Path) -> OutOfMemory:

@@ -9,10 +9,13 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from mbs_cli.audio.rate_bridge import RateBridge
 from mbs_cli.audio.samples import Samples, silence
 from mbs_cli.enhancement.bounded import BoundedModel
 from mbs_cli.enhancement.enhancer import open_enhancer
+from mbs_cli.enhancement.signal_path import SignalPath
+from mbs_cli.enhancement.treatment import Treatment
+
+_AS_IT_IS = Treatment()
 
 
 def block_frames(model: BoundedModel, sample_rate_hz: int, channels: int) -> int:
@@ -21,13 +24,18 @@ def block_frames(model: BoundedModel, sample_rate_hz: int, channels: int) -> int
 
 
 def enhance_blocks(
-    model: BoundedModel, blocks: Iterable[Samples], sample_rate_hz: int, channels: int
+    model: BoundedModel,
+    blocks: Iterable[Samples],
+    sample_rate_hz: int,
+    channels: int,
+    treatment: Treatment = _AS_IT_IS,
+    output_rate_hz: int | None = None,
 ) -> Iterator[Samples]:
     """Yield what is final after each block (C, S); joined, it has the length of all blocks."""
-    bridge = RateBridge(sample_rate_hz, channels)
-    enhancer = open_enhancer(model, channels)
+    path = SignalPath(sample_rate_hz, channels, treatment, output_rate_hz)
+    enhancer = open_enhancer(model, path.channels, treatment.channels)
     for block in blocks:
-        yield bridge.from_model(enhancer.feed(bridge.to_model(block)))
-    ending = enhancer.feed(bridge.to_model(silence(channels, 0), last=True))
+        yield path.from_model(enhancer.feed(path.to_model(block)))
+    ending = enhancer.feed(path.to_model(silence(channels, 0), last=True))
     rest = np.concatenate([ending, enhancer.flush()], axis=1)
-    yield bridge.from_model(rest, last=True)
+    yield path.from_model(rest, last=True)

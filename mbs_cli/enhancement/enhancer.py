@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 
 from mbs_cli.audio.samples import Samples
 from mbs_cli.audio.stft import frame_count, istft, stft
 from mbs_cli.enhancement.bounded import BoundedModel
+from mbs_cli.enhancement.linked import LinkedChannels
 from mbs_cli.enhancement.streaming import StreamEnhancer
+from mbs_cli.enhancement.treatment import ChannelMode
 from mbs_cli.enhancement.windowed import WindowedEnhancer
 
 
@@ -24,18 +26,27 @@ class Enhancer(Protocol):
         """End the signal, return the rest."""
 
 
-def open_enhancer(model: BoundedModel, channels: int) -> Enhancer:
+def open_enhancer(model: BoundedModel, channels: int, mode: ChannelMode) -> Enhancer:
     """An exact stream for a causal model, windows with margins for any other.
 
-    Channels are rows of one batch, each with a mask of its own.
+    Channels are rows of one batch, with one mask for all if linked, else each with its own.
     """
+    network = _heard(model, [channels], mode)
     if model.is_causal:
-        return StreamEnhancer(model, channels)
-    return WindowedEnhancer(model, channels)
+        return StreamEnhancer(network, channels)
+    return WindowedEnhancer(network, channels)
+
+
+def _heard(model: BoundedModel, rows: Sequence[int], mode: ChannelMode) -> Any:
+    """The model for a batch of signals with so many channels each."""
+    is_linked = mode is ChannelMode.LINKED and max(rows) > 1
+    return LinkedChannels(model, rows) if is_linked else model
 
 
 @torch.inference_mode()
-def enhance_together(model: BoundedModel, signals: Sequence[Samples]) -> list[Samples]:
+def enhance_together(
+    model: BoundedModel, signals: Sequence[Samples], mode: ChannelMode
+) -> list[Samples]:
     """Enhance whole signals (C, S) at 16 kHz of several lengths as one batch of a causal model.
 
     Each is padded on the right to the longest, which cannot change what a causal model makes of
@@ -46,7 +57,7 @@ def enhance_together(model: BoundedModel, signals: Sequence[Samples]) -> list[Sa
     padded = torch.zeros(sum(rows), max(lengths))
     for own, signal in zip(torch.split(padded, rows), signals, strict=True):
         own[:, : signal.shape[1]] = torch.from_numpy(signal)
-    enhanced, _ = model.stream(stft(padded.to(model.device)))
+    enhanced, _ = _heard(model, rows, mode).stream(stft(padded.to(model.device)))
     return [
         istft(own[:, :, : frame_count(length)], length).cpu().numpy()
         for own, length in zip(torch.split(enhanced, rows), lengths, strict=True)

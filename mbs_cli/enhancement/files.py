@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mbs_cli.atomic_file import remove_abandoned
+from mbs_cli.audio.output_format import OutputFormat
 from mbs_cli.device import Device
 from mbs_cli.enhancement.engine import DEFAULT_BATCH_SIZE, Engine
 from mbs_cli.enhancement.loading import DEFAULT_MODEL
@@ -31,9 +32,15 @@ from mbs_cli.enhancement.report import (
     ModelLoaded,
     Started,
 )
+from mbs_cli.enhancement.treatment import Treatment
 
 if TYPE_CHECKING:
     from torch import nn
+
+    from mbs_cli.enhancement.task import Task
+
+_AS_IT_IS = Treatment()
+_AS_THE_INPUT = OutputFormat()
 
 
 def enhance_paths(
@@ -42,6 +49,8 @@ def enhance_paths(
     *,
     model: str | Path | nn.Module = DEFAULT_MODEL,
     device: Device | str = Device.AUTO,
+    treatment: Treatment = _AS_IT_IS,
+    output_format: OutputFormat = _AS_THE_INPUT,
     overwrite: bool = False,
     batch_size: int = DEFAULT_BATCH_SIZE,
     threads: int | None = None,
@@ -54,12 +63,13 @@ def enhance_paths(
     """Enhance files and folders into the folder `output`, the tree below each folder kept.
 
     Every output keeps its input's sample rate, channels, sample count, container and sample
-    format. An output that exists is left alone unless `overwrite`. `batch_size` short files go
-    through the model at once, long files in blocks. With `jobs` above 1 so many processes share
-    the files and the threads; `model` is then a name or a path. `shard` (i, n) does the i-th of n
-    equal shares. `manifest` is a CSV table kept of all files, for shards one beside it for each;
-    without `paths` it also names the files (`mbs_cli.enhancement.manifest` tells its columns).
-    `progress` shows a tqdm bar, made for notebooks; `on_event` is told of everything.
+    format, unless `treatment` (channels, strength) or `output_format` say otherwise. An output
+    that exists is left alone unless `overwrite`. `batch_size` short files go through the model at
+    once, long files in blocks. With `jobs` above 1 so many processes share the files and the
+    threads; `model` is then a name or a path. `shard` (i, n) does the i-th of n equal shares.
+    `manifest` is a CSV table kept of all files, for shards one beside it for each; without `paths`
+    it also names the files (`mbs_cli.enhancement.manifest` tells its columns). `progress` shows a
+    tqdm bar, made for notebooks; `on_event` is told of everything that happens.
 
     A file that fails is in the report and does not stop the others. Raises UsageError,
     CheckpointError or DeviceError, before anything is written, for what concerns them all.
@@ -68,12 +78,15 @@ def enhance_paths(
     engine = Engine(model, device, batch_size, threads, jobs)
     listed: list[Job] = []
     if manifest is not None and not paths:
-        listed = listed_jobs(read_manifest(Path(manifest)), Path(output))
-    plan = plan_jobs([Path(path) for path in paths], Path(output), listed).shard(*shard)
+        rows = read_manifest(Path(manifest))
+        listed = listed_jobs(rows, Path(output), output_format.suffix)
+    sources = [Path(path) for path in paths]
+    plan = plan_jobs(sources, Path(output), output_format, listed).shard(*shard)
     table = None if manifest is None else table_of_shard(Path(manifest), *shard)
     with progress_bar(is_shown=progress) as bar, kept_manifest(table) as keep:
         listen = _tell_all(clock.listen, keep, bar, on_event)
-        reports = _enhance(plan, engine, overwrite=overwrite, listen=listen)
+        opened = _open(plan, treatment, output_format, overwrite=overwrite)
+        reports = _enhance(opened, engine, listen)
     order = {job.source: place for place, job in enumerate(plan.jobs)}
     reports.sort(key=lambda report: order.get(report.source, len(order)))
     return EnhanceReport(tuple(reports), *clock.read())
@@ -85,8 +98,12 @@ def enhance_file(
     *,
     model: str | Path | nn.Module = DEFAULT_MODEL,
     device: Device | str = Device.AUTO,
+    treatment: Treatment = _AS_IT_IS,
+    output_format: OutputFormat = _AS_THE_INPUT,
 ) -> FileReport:
-    """Enhance one file into `target`, in the source's format; a `target` that exists is replaced.
+    """Enhance one file into `target`, in the source's format unless `output_format` says otherwise.
+
+    A `target` that exists is replaced.
 
     Raises AudioError (missing, damaged, not audio, not finite, no room to write), UsageError
     (`target` is `source`), CheckpointError, DeviceError, OutOfMemory.
@@ -94,8 +111,8 @@ def enhance_file(
     job = Job(Path(source), Path(target))
     check_targets([job])
     plan = Plan((job,), ())
-    engine = Engine(model, device, batch_size=1)
-    (report,) = _enhance(plan, engine, overwrite=True, listen=_tell_all())
+    opened = _open(plan, treatment, output_format, overwrite=True)
+    (report,) = _enhance(opened, Engine(model, device, batch_size=1), _tell_all())
     if report.failure is not None:
         raise report.failure
     return report
@@ -126,10 +143,19 @@ class _Clock:
         return now - self._start, 0.0 if self._work_start is None else now - self._work_start
 
 
-def _enhance(plan: Plan, engine: Engine, *, overwrite: bool, listen: Listener) -> list[FileReport]:
-    from mbs_cli.enhancement.task import Task, open_tasks
+def _open(
+    plan: Plan, treatment: Treatment, output_format: OutputFormat, *, overwrite: bool
+) -> list[Task | FileReport]:
+    from mbs_cli.enhancement.task import open_tasks
 
-    opened = list(open_tasks(plan, overwrite))
+    return list(open_tasks(plan, overwrite, treatment, output_format))
+
+
+def _enhance(
+    opened: Sequence[Task | FileReport], engine: Engine, listen: Listener
+) -> list[FileReport]:
+    from mbs_cli.enhancement.task import Task
+
     tasks = [task for task in opened if isinstance(task, Task)]
     reports = [report for report in opened if isinstance(report, FileReport)]
     listen(Started(len(opened), sum(task.info.seconds for task in tasks)))

@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from mbs_cli.atomic_file import atomic_file
-from mbs_cli.enhancement.plan import Job
+from mbs_cli.enhancement.plan import Job, with_suffix
 from mbs_cli.enhancement.report import Event, FileReport, Finished, Listener, Status
 from mbs_cli.errors import UsageError
 
@@ -47,18 +47,20 @@ def read_manifest(path: Path) -> list[Row]:
     return rows
 
 
-def listed_jobs(rows: Sequence[Row], output: Path) -> list[Job]:
+def listed_jobs(rows: Sequence[Row], output: Path, suffix: str | None = None) -> list[Job]:
     """The jobs that a manifest names.
 
-    An input without an `output` goes to the folder `output`, the tree below the folder that all
-    inputs have in common being kept. Raises UsageError for an output that is not in that folder.
+    An input without an `output` goes to the folder `output`, with `suffix` if one is given, the
+    tree below the folder that all inputs have in common being kept. Raises UsageError for an
+    output that is not in that folder.
     """
     common = _common_folder([row["path"] for row in rows])
     inside = _absolute(output)
     jobs = []
     for row in rows:
         source = Path(row["path"])
-        target = Path(row.get("output") or output / source.relative_to(common))
+        usual = with_suffix(output / source.relative_to(common), suffix)
+        target = Path(row.get("output") or usual)
         if not _absolute(target).is_relative_to(inside):
             raise UsageError(
                 f"{target}: a manifest's output lies outside of the output folder {output}",

@@ -9,8 +9,12 @@ from functools import cache
 from pathlib import Path
 
 from mbs_cli.audio.folder import audio_names
-from mbs_cli.audio.suffixes import AUDIO_SUFFIXES
+from mbs_cli.audio.output_format import OutputFormat
+from mbs_cli.audio.suffixes import AUDIO_SUFFIXES, FFMPEG_AUDIO_SUFFIXES, VIDEO_SUFFIXES
 from mbs_cli.errors import AudioError, UsageError
+
+_AS_THE_INPUT = OutputFormat()
+_SOUND_SUFFIXES = AUDIO_SUFFIXES | FFMPEG_AUDIO_SUFFIXES
 
 _Identity = str | tuple[int, int]
 
@@ -43,11 +47,17 @@ class Plan:
         return Plan(self.jobs[number - 1 :: count], self.unusable if number == 1 else ())
 
 
-def plan_jobs(paths: Sequence[Path], output: Path, listed: Sequence[Job] = ()) -> Plan:
-    """Find the audio files and name their outputs; `listed` jobs join as they are.
+def plan_jobs(
+    paths: Sequence[Path],
+    output: Path,
+    output_format: OutputFormat = _AS_THE_INPUT,
+    listed: Sequence[Job] = (),
+) -> Plan:
+    """Find the audio files, with videos if their picture is kept, and name their outputs.
 
     A file goes to `output/NAME`, the files of a folder to `output/` with the tree below it kept;
-    one single file goes to `output` itself if that has the file's suffix and is no folder.
+    one single file goes to `output` itself if that has the file's suffix and is no folder. With
+    another format all get its suffix. `listed` jobs join as they are.
 
     Raises UsageError, before anything is touched, if the output lies in an input folder, if an
     output would be one of the inputs, or if two inputs would make one output.
@@ -58,7 +68,7 @@ def plan_jobs(paths: Sequence[Path], output: Path, listed: Sequence[Job] = ()) -
     unusable: list[tuple[Path, AudioError]] = []
     for path in paths:
         try:
-            jobs.extend(_jobs_of(path, output, is_only_path=len(paths) == 1))
+            jobs.extend(_jobs_of(path, output, output_format, is_only_path=len(paths) == 1))
         except AudioError as error:
             unusable.append((path, error))
     _check_folder(jobs, output)
@@ -73,10 +83,14 @@ def parse_shard(text: str) -> tuple[int, int]:
     return int(number), int(count)
 
 
-def _jobs_of(path: Path, output: Path, is_only_path: bool) -> Iterator[Job]:
+def _jobs_of(
+    path: Path, output: Path, output_format: OutputFormat, is_only_path: bool
+) -> Iterator[Job]:
+    suffix = output_format.suffix
+    suffixes = _SOUND_SUFFIXES | VIDEO_SUFFIXES if output_format.video else _SOUND_SUFFIXES
     if path.is_dir():
         _check_outside(path, output)
-        folders = sorted(audio_names(path))
+        folders = sorted(audio_names(path, suffixes))
         if not folders:
             raise AudioError(
                 f"{path}: no audio files in this folder",
@@ -85,26 +99,34 @@ def _jobs_of(path: Path, output: Path, is_only_path: bool) -> Iterator[Job]:
             )
         for place, names in folders:
             source_folder, target_folder = path / place, output / place
-            yield from (Job(source_folder / name, target_folder / name) for name in sorted(names))
+            for name in sorted(names):
+                yield Job(source_folder / name, with_suffix(target_folder / name, suffix))
     elif not path.exists():
         raise AudioError(f"{path}: there is no such file or folder", "check the path")
     elif is_only_path and output.suffix and not output.is_dir():
-        yield Job(path, _file_target(path, output))
+        yield Job(path, _file_target(path, output, suffix))
     else:
-        yield Job(path, output / path.name)
+        yield Job(path, with_suffix(output / path.name, suffix))
 
 
-def _file_target(source: Path, output: Path) -> Path:
+def with_suffix(target: Path, suffix: str | None) -> Path:
+    """The path with another suffix, if one is given."""
+    return target if suffix is None else target.with_suffix(suffix)
+
+
+def _file_target(source: Path, output: Path, suffix: str | None) -> Path:
     """`output` as the very file to write; a suffix that is no audio format names a folder."""
-    suffix = output.suffix.lower()
-    if suffix == source.suffix.lower():
+    expected = suffix or source.suffix
+    found = output.suffix.lower()
+    if found == expected.lower():
         return output
-    if suffix in AUDIO_SUFFIXES:
+    if found in _SOUND_SUFFIXES | VIDEO_SUFFIXES:
+        what = f"is of --format {suffix[1:]}" if suffix else f"keeps the format of {source}"
         raise UsageError(
-            f"{output}: the output keeps the format of {source}",
-            f"name it {output.with_suffix(source.suffix)} or give a folder",
+            f"{output}: the output {what}",
+            f"name it {output.with_suffix(expected)}, or give --format {found[1:]}",
         )
-    return output / source.name
+    return with_suffix(output / source.name, suffix)
 
 
 def _check_outside(folder: Path, output: Path) -> None:

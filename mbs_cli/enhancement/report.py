@@ -27,8 +27,8 @@ class FileReport:
     target: Path | None
     status: Status
     seconds: float = 0.0  # of audio
-    clipped_samples: int = 0
-    gain_db: float = 0.0  # that the whole file was given to fit its format
+    clipped_samples: int = 0  # past full scale before
+    gain_db: float = 0.0  # of the whole file, to make it fit
     note: str = ""  # something worth knowing about a file that was done
     failure: MbsError | None = None
 
@@ -40,7 +40,7 @@ class FileReport:
             "seconds": round(self.seconds, 6),
             "status": self.status.value,
             "clipped_samples": self.clipped_samples,
-            "gain_db": round(self.gain_db, 2),
+            "gain_db": round(self.gain_db, 3),
             "note": self.note or None,
             "error": None if self.failure is None else str(self.failure),
         }

@@ -89,7 +89,8 @@ def _enhance_batch(
     if not loaded:
         return []
     try:
-        enhanced = enhance_together(model, [item.at_model_rate for item in loaded])
+        signals = [item.at_model_rate for item in loaded]
+        enhanced = enhance_together(model, signals, loaded[0].task.treatment.channels)
     except (MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):
             raise

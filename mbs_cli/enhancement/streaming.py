@@ -35,7 +35,7 @@ class StreamEnhancer:
 
     def __init__(self, model: nn.Module, channels: int = 1) -> None:
         self._model: Any = model
-        self._device = next(model.parameters()).device
+        self._device = next((p.device for p in model.parameters()), torch.device("cpu"))
         self._window = analysis_window(self._device)
         self._state: Any = None
         self._samples = torch.zeros(channels, _EDGE, device=self._device)

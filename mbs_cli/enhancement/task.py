@@ -7,8 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mbs_cli.audio.file_info import AudioFileInfo, read_info
+from mbs_cli.audio.output_format import ClipPolicy, OutputFormat
+from mbs_cli.audio.output_info import describe_output
 from mbs_cli.enhancement.plan import Plan
 from mbs_cli.enhancement.report import FileReport, Status
+from mbs_cli.enhancement.treatment import Treatment
 from mbs_cli.errors import MbsError
 
 
@@ -18,21 +21,32 @@ class Task:
 
     info: AudioFileInfo
     target: Path
+    output: AudioFileInfo  # what the target is to be
+    treatment: Treatment
+    clip: ClipPolicy
 
     @property
     def channel_seconds(self) -> float:
         """What the model has to do: the duration times the channels."""
         return self.info.seconds * self.info.channels
 
-    def done(self, clipped_samples: int = 0, note: str = "") -> FileReport:
+    @property
+    def loses_picture(self) -> bool:
+        """Whether the input is a video and the output its sound alone."""
+        is_video = self.info.media is not None and self.info.media.has_video
+        return is_video and not self.output.keeps_video
+
+    def done(self, clipped_samples: int = 0, gain_db: float = 0.0, note: str = "") -> FileReport:
         """The report of a success."""
+        picture = "the picture was left out, --video keeps it" if self.loses_picture else ""
         return FileReport(
             self.info.path,
             self.target,
             Status.DONE,
             self.info.seconds,
             clipped_samples,
-            note=note,
+            gain_db,
+            "; ".join(filter(None, [note, picture])),
         )
 
     def failed(self, error: MbsError) -> FileReport:
@@ -42,7 +56,9 @@ class Task:
         )
 
 
-def open_tasks(plan: Plan, overwrite: bool) -> Iterator[Task | FileReport]:
+def open_tasks(
+    plan: Plan, overwrite: bool, treatment: Treatment, wanted: OutputFormat
+) -> Iterator[Task | FileReport]:
     """A task for every job of the plan, or the report of why there is nothing to do."""
     for path, error in plan.unusable:
         yield FileReport(path, None, Status.FAILED, failure=error)
@@ -51,6 +67,9 @@ def open_tasks(plan: Plan, overwrite: bool) -> Iterator[Task | FileReport]:
             yield FileReport(job.source, job.target, Status.SKIPPED)
             continue
         try:
-            yield Task(read_info(job.source), job.target)
+            info = read_info(job.source)
+            channels = treatment.channels_out(info.channels)
+            output = describe_output(info, wanted, channels)
+            yield Task(info, job.target, output, treatment, wanted.clip)
         except MbsError as error:
             yield FileReport(job.source, job.target, Status.FAILED, failure=error)

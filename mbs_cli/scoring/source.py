@@ -58,16 +58,17 @@ def _read_file(path: Path) -> Sound:
 
     try:
         with open_sound(path) as sound:
-            shortfall = find_truncation(path, sound.format, sound.extra_info)
+            fault = find_truncation(path, sound)
             samples = sound.read(dtype="float64", always_2d=True)
             rate_hz, promised = sound.samplerate, sound.frames
     except AudioError as error:
         raise NotApplicable(error.message) from error
     except soundfile.LibsndfileError as error:
         raise NotApplicable(f"{path}: damaged or cut short ({error.error_string})") from error
-    if shortfall or len(samples) < promised:
-        missing = shortfall or f"its header promises {promised} samples, {len(samples)} are there"
-        raise NotApplicable(f"{path}: the file is cut short ({missing})")
+    if len(samples) < promised:
+        fault = f"cut short: its header promises {promised} samples, {len(samples)} are there"
+    if fault:
+        raise NotApplicable(f"{path}: {fault}")
     return Sound(np.ascontiguousarray(_to_16_khz(samples, rate_hz).T), rate_hz)
 
 

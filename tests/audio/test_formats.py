@@ -11,6 +11,8 @@ import pytest
 import soundfile
 
 from mbs_cli.audio.file_info import read_info
+from mbs_cli.audio.output_format import OutputFormat
+from mbs_cli.audio.output_info import describe_output
 from mbs_cli.audio.reader import read_blocks
 from mbs_cli.audio.writer import AudioWriter
 from mbs_cli.errors import AudioError
@@ -39,7 +41,7 @@ LOSSLESS = {"PCM_16", "PCM_24", "PCM_U8", "FLOAT", "ULAW", "ALAC_16"}
 
 def copy(source, target):
     info = read_info(source)
-    with AudioWriter(target, info) as writer:
+    with AudioWriter(target, describe_output(info, OutputFormat())) as writer:
         for block in read_blocks(info, 1_000):
             writer.write(block)
     return writer

@@ -155,7 +155,7 @@ def test_bad_files_are_left_out_with_the_reason(tmp_path: Path) -> None:
         "nan": "samples that are not finite numbers",
         "empty": "empty",
         "absent": "unreadable",
-        "cut": "cut short",
+        "cut": "wrong length",
     }
     assert "no such file" in store.skipped[absent].detail
 

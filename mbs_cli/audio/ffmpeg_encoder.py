@@ -1,0 +1,92 @@
+"""Samples to ffmpeg, through a pipe, into a file of a format that libsndfile does not write."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mbs_cli.audio.ffmpeg import file_address, input_options, start
+from mbs_cli.audio.ffmpeg_muxers import HOLDS_COVERS, delay_samples, encoder_options
+from mbs_cli.audio.file_info import AudioFileInfo
+from mbs_cli.audio.write_errors import disk_full
+from mbs_cli.errors import AudioError
+
+_DISK_FULL_SIGNS = ("No space left on device", "File size limit exceeded", "quota exceeded")
+
+
+class FfmpegEncoder:
+    """Writes interleaved samples (S, C) to `partial`, with the tags and pictures of the source.
+
+    Raises AudioError, which names `target`, with ffmpeg's own words.
+    """
+
+    def __init__(self, partial: Path, info: AudioFileInfo, target: Path) -> None:
+        self._target = target
+        with ExitStack() as opening:
+            arguments = _arguments(partial, info)
+            self._process = opening.enter_context(start("ffmpeg", arguments, target, is_fed=True))
+            self._opened = opening.pop_all()
+
+    def write(self, interleaved: NDArray[np.float32]) -> None:
+        """Append samples (S, C)."""
+        try:
+            self._process.stdin.write(interleaved.astype("<f4", copy=False).tobytes())
+        except BrokenPipeError as error:
+            raise self._failure() from error
+
+    def finish(self) -> None:
+        """End the file; it is complete if nothing is raised."""
+        try:
+            self._process.stdin.close()
+        except BrokenPipeError as error:
+            raise self._failure() from error
+        if not self._process.succeeds():
+            raise self._failure()
+
+    def _failure(self) -> AudioError:
+        reason = self._process.reason()
+        if any(sign in reason for sign in _DISK_FULL_SIGNS):
+            return disk_full(self._target)
+        return AudioError(
+            f"{self._target}: ffmpeg cannot write it ({reason})",
+            "choose another --format, such as wav",
+        )
+
+    def release(self) -> None:
+        """Stop ffmpeg if it still runs."""
+        self._opened.close()
+
+
+def _arguments(partial: Path, info: AudioFileInfo) -> list[str]:
+    arguments = ["-nostdin", "-v", "error", "-xerror", "-y"]
+    offset_seconds = info.media.offset_seconds if info.media and info.keeps_video else 0.0
+    if offset_seconds:
+        arguments += ["-itsoffset", f"{offset_seconds:.6f}"]
+    arguments += ["-f", "f32le", "-ar", str(info.sample_rate_hz), "-ac", str(info.channels)]
+    arguments += ["-i", "pipe:0", *_stream_options(info)]
+    delay = delay_samples(info.container, info.subtype, is_late=offset_seconds > 0)
+    if info.frames > delay > 0:
+        arguments += ["-af", f"atrim=start_sample={delay}"]
+    return [*arguments, "-f", info.container, file_address(partial)]
+
+
+def _stream_options(info: AudioFileInfo) -> list[str]:
+    """Which streams the output has: the enhanced one in its place among those that are copied."""
+    media = info.media
+    if media is None:
+        return encoder_options(info.subtype, info.bits, info.bit_rate, 0)
+    covers = media.covers if info.container in HOLDS_COVERS else ()
+    wanted = {media.sound, *covers}
+    if info.keeps_video:
+        wanted |= set(media.streams) - set(media.covers)
+    kept = sorted(wanted)
+    options = input_options(info.path)
+    for stream in kept:
+        options += ["-map", "0:0" if stream == media.sound else f"1:{stream}"]
+    place = kept.index(media.sound)
+    options += ["-map_metadata", "1", f"-map_metadata:s:{place}", f"1:s:{media.sound}"]
+    options += ["-map_chapters", "1", "-c", "copy"]
+    return options + encoder_options(info.subtype, info.bits, info.bit_rate, place)
