@@ -20,13 +20,14 @@ from mbs_cli.enhancement.windowed import WindowedEnhancer
 
 # Everything is loaded and warm before the limit: so many further megabytes can be had.
 LIMIT = """
-import resource, sys
+import resource, sys, threading
 import torch
 import mbs_cli
 from mbs_cli.audio.stft import stft
 
 checkpoint, room_mb, *paths = sys.argv[1:]
 torch.set_num_threads(1)
+threading.stack_size(256 * 1024)  # or the stacks of reading and writing take most of it
 model = mbs_cli.load_model(checkpoint, "cpu")
 mbs_cli.enhance_array(torch.randn(1_600).numpy(), 16_000, model=model, device="cpu")
 status = dict(line.split(":", 1) for line in open("/proc/self/status"))
@@ -75,7 +76,7 @@ def test_what_does_not_fit_at_all_fails_by_itself(limited, tmp_path, noisy_speec
     empty, speech = tmp_path / "a.wav", tmp_path / "b.wav"
     soundfile.write(empty, np.zeros(0), 16_000)
     soundfile.write(speech, noisy_speech, 16_000)
-    result = limited(FILES, 2, speech, empty, tmp_path / "out")
+    result = limited(FILES, 8, speech, empty, tmp_path / "out")
     failure, done = result.stdout.splitlines()
     assert failure.startswith(f"failed {speech}: there is not enough memory")
     assert "mbs-net-small" in failure
