@@ -62,7 +62,7 @@ def _quoted(path: Path) -> str:
     return shlex.quote(str(path) if is_plain else file_address(path))
 
 
-class ChildProcess:
+class FfmpegProcess:
     """ffmpeg or ffprobe at work; made by `start`."""
 
     def __init__(self, process: subprocess.Popen[bytes], log: IO[bytes]) -> None:
@@ -117,10 +117,11 @@ def _close_quietly(stream: IO[bytes]) -> None:
 @contextmanager
 def start(
     program: str, arguments: Sequence[str], path: Path, *, is_fed: bool = False
-) -> Iterator[ChildProcess]:
+) -> Iterator[FfmpegProcess]:
     """Run ffmpeg or ffprobe, its output and, if `is_fed`, its input being pipes to here.
 
-    It ends with the context. Raises AudioError naming `path` if it is not installed.
+    It ends with the context. Raises AudioError naming `path` if it is not installed or does not
+    start.
     """
     executable = shutil.which(program)
     if executable is None:
@@ -129,16 +130,17 @@ def start(
             f"install ffmpeg, or where it is installed {convert_hint(path)}",
         )
     with tempfile.TemporaryFile() as log:
-        child = ChildProcess(
-            subprocess.Popen(  # noqa: S603 - a list of arguments, never a shell
+        try:
+            process = subprocess.Popen(  # noqa: S603 - a list of arguments, never a shell
                 [executable, *arguments],
                 stdin=subprocess.PIPE if is_fed else subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=log,
                 process_group=0,  # Ctrl-C reaches this program, which then stops ffmpeg
-            ),
-            log,
-        )
+            )
+        except OSError as error:
+            raise AudioError(f"{path}: {program} cannot be started ({error.strerror})") from error
+        child = FfmpegProcess(process, log)
         try:
             yield child
         finally:

@@ -50,7 +50,7 @@ def _samples(raw: bytes, channels: int) -> Samples:
 
 
 def _is_short(info: AudioFileInfo, frames: int) -> bool:
-    return frames < info.frames - _TOLERATED_SECONDS * info.sample_rate_hz
+    return frames == 0 or frames < info.frames - _TOLERATED_SECONDS * info.sample_rate_hz
 
 
 def _damaged(info: AudioFileInfo, frames: int, reason: str) -> AudioError:

@@ -13,9 +13,8 @@ from mbs_cli.audio.suffixes import AUDIO_SUFFIXES
 
 def audio_files(folder: Path, suffixes: AbstractSet[str] = AUDIO_SUFFIXES) -> Iterator[Path]:
     """The audio files in `folder` and all below it, in no order; hidden ones are passed over."""
-    return (
-        folder / place / name for place, names in audio_names(folder, suffixes) for name in names
-    )
+    found = audio_names(folder, suffixes)
+    return (folder / place / name for place, names in found for name in names)
 
 
 def audio_names(

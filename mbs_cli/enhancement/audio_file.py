@@ -40,7 +40,7 @@ def enhance_in_blocks(model: BoundedModel, task: Task, listen: Listener) -> File
     with writer, written_behind(writer.write) as write:
         for enhanced in enhanced_blocks:
             write(check_finite(enhanced, info))
-    return report_written(task, writer)
+    return task.done(writer.clipped_samples, writer.gain_db, writer.note)
 
 
 def _read_and_tell(info: AudioFileInfo, frames: int, listen: Listener) -> Iterator[Samples]:
@@ -48,11 +48,6 @@ def _read_and_tell(info: AudioFileInfo, frames: int, listen: Listener) -> Iterat
     for block in read_ahead(read_blocks(info, frames)):
         yield block
         listen(Advanced(info.path, block.shape[1] / info.sample_rate_hz))
-
-
-def report_written(task: Task, writer: AudioWriter) -> FileReport:
-    """The report of a file that `writer` has written."""
-    return task.done(writer.clipped_samples, writer.gain_db, writer.note)
 
 
 def check_finite(samples: Samples, info: AudioFileInfo) -> Samples:

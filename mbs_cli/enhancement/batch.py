@@ -14,7 +14,7 @@ import numpy as np
 from mbs_cli.audio.reader import read_blocks
 from mbs_cli.audio.samples import Samples
 from mbs_cli.audio.writer import AudioWriter
-from mbs_cli.enhancement.audio_file import check_finite, report_written
+from mbs_cli.enhancement.audio_file import check_finite
 from mbs_cli.enhancement.report import FileReport
 from mbs_cli.enhancement.signal_path import SignalPath
 from mbs_cli.enhancement.task import Task
@@ -74,7 +74,7 @@ def store_whole(item: Loaded, enhanced: Samples) -> FileReport:
         return task.failed(error)
     except MemoryError:
         return task.failed(too_little_memory(task.info.path))
-    return report_written(task, writer)
+    return task.done(writer.clipped_samples, writer.gain_db, writer.note)
 
 
 def too_little_memory(path: Path) -> OutOfMemory:

@@ -78,9 +78,10 @@ def enhance_paths(
     engine = Engine(model, device, batch_size, threads, jobs)
     listed: list[Job] = []
     if manifest is not None and not paths:
-        listed = listed_jobs(read_manifest(Path(manifest)), Path(output), output_format)
-    plan = plan_jobs([Path(path) for path in paths], Path(output), output_format, listed)
-    plan = plan.shard(*shard)
+        rows = read_manifest(Path(manifest))
+        listed = listed_jobs(rows, Path(output), output_format.suffix)
+    sources = [Path(path) for path in paths]
+    plan = plan_jobs(sources, Path(output), output_format, listed).shard(*shard)
     table = None if manifest is None else table_of_shard(Path(manifest), *shard)
     with progress_bar(is_shown=progress) as bar, kept_manifest(table) as keep:
         listen = _tell_all(clock.listen, keep, bar, on_event)

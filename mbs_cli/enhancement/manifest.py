@@ -20,7 +20,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from mbs_cli.atomic_file import atomic_file
-from mbs_cli.audio.output_format import OutputFormat
 from mbs_cli.enhancement.plan import Job, with_suffix
 from mbs_cli.enhancement.report import Event, FileReport, Finished, Listener, Status
 from mbs_cli.errors import UsageError
@@ -48,19 +47,19 @@ def read_manifest(path: Path) -> list[Row]:
     return rows
 
 
-def listed_jobs(rows: Sequence[Row], output: Path, output_format: OutputFormat) -> list[Job]:
+def listed_jobs(rows: Sequence[Row], output: Path, suffix: str | None) -> list[Job]:
     """The jobs that a manifest names.
 
-    An input without an `output` goes to the folder `output`, the tree below the folder that all
-    inputs have in common being kept. Raises UsageError for an output that is not in that folder
-    or has the suffix of another format.
+    An input without an `output` goes to the folder `output`, with `suffix` if one is given, the
+    tree below the folder that all inputs have in common being kept. Raises UsageError for an
+    output that is not in that folder or has the suffix of another format.
     """
     common = _common_folder([row["path"] for row in rows])
     inside = _absolute(output)
     jobs = []
     for row in rows:
         source = Path(row["path"])
-        usual = with_suffix(output / source.relative_to(common), output_format.suffix)
+        usual = with_suffix(output / source.relative_to(common), suffix)
         target = Path(row.get("output") or usual)
         _check_suffix(target, usual)
         if not _absolute(target).is_relative_to(inside):

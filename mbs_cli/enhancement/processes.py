@@ -6,6 +6,7 @@ it had not finished is given out again, one file at a time, until one of them en
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict, deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -28,7 +29,7 @@ from mbs_cli.enhancement.task import Task
 from mbs_cli.errors import MbsError, OutOfMemory
 
 _MODULE = "mbs_cli.enhancement.worker_process"
-_SHARE_SECONDS = 120.0  # channel-seconds handed out at once
+_SHARE_SECONDS = 120.0  # channel-seconds handed out at once, less if there are few
 _SHARE_FILES = 64
 
 # What a thread puts: an event of its process, a failure that ends everything, None at its end.
@@ -42,7 +43,7 @@ def run_in_processes(
 
     Raises what loading the model raises.
     """
-    work = deque(_shares(tasks))
+    work = deque(_shares(tasks, engine.jobs))
     told: SimpleQueue[_Told] = SimpleQueue()
     workers = [_Worker(engine.share(), work, told) for _ in range(min(engine.jobs, len(work)))]
     with ThreadPoolExecutor(max(1, len(workers)), thread_name_prefix="enhancing") as threads:
@@ -56,13 +57,15 @@ def run_in_processes(
                 worker.stop()
 
 
-def _shares(tasks: Sequence[Task]) -> list[list[Task]]:
+def _shares(tasks: Sequence[Task], jobs: int) -> list[list[Task]]:
     """The tasks in portions, the longest files first, so that all processes end together."""
+    most_seconds = min(_SHARE_SECONDS, sum(task.channel_seconds for task in tasks) / jobs)
+    most_files = min(_SHARE_FILES, math.ceil(len(tasks) / jobs))
     shares: list[list[Task]] = []
     seconds = 0.0
     for task in sorted(tasks, key=lambda task: -task.channel_seconds):
         seconds += task.channel_seconds
-        if not shares or seconds > _SHARE_SECONDS or len(shares[-1]) == _SHARE_FILES:
+        if not shares or seconds > most_seconds or len(shares[-1]) == most_files:
             shares.append([])
             seconds = task.channel_seconds
         shares[-1].append(task)
@@ -120,12 +123,12 @@ class _Worker:
             return None
 
     def _do(self, share: list[Task]) -> None:
-        left = {task.info.path: task for task in share}
+        left: dict[Path | None, Task] = {task.target: task for task in share}
         told_seconds: defaultdict[Path, float] = defaultdict(float)
         try:
             for event in self._ask(share):
                 if isinstance(event, Finished):
-                    left.pop(event.report.source)
+                    del left[event.report.target]
                 elif isinstance(event, Advanced):
                     told_seconds[event.source] += event.seconds
                 self._told.put(event)
@@ -133,8 +136,9 @@ class _Worker:
             self._child = None
             if self._stopped:
                 return
-            for path in left:
-                self._told.put(Advanced(path, -told_seconds[path]))
+            for task in left.values():
+                path = task.info.path
+                self._told.put(Advanced(path, -told_seconds.pop(path, 0.0)))
             if len(share) > 1:
                 self._work.extendleft([task] for task in left.values())
                 return

@@ -67,7 +67,7 @@ def run_tasks(
 def group_by_length(tasks: Sequence[Task], batch_size: int) -> list[list[Task]]:
     """Groups of at most `batch_size` short files of similar length; long files stay alone."""
     groups: list[list[Task]] = []
-    for task in sorted(tasks, key=lambda task: task.channel_seconds):
+    for task in sorted(tasks, key=lambda task: task.info.seconds):
         first = groups[-1][0] if groups and len(groups[-1]) < batch_size else None
         if first is not None and _go_together(first, task):
             groups[-1].append(task)
@@ -78,8 +78,13 @@ def group_by_length(tasks: Sequence[Task], batch_size: int) -> list[list[Task]]:
 
 def _go_together(shorter: Task, longer: Task) -> bool:
     """Whether so little is lost by making the shorter file as long that one call is faster."""
-    least = longer.channel_seconds / _LONGER_AT_MOST
-    return longer.channel_seconds <= SHORT_SECONDS and 0 < least <= shorter.channel_seconds
+    are_short = _is_short(shorter) and _is_short(longer)
+    return are_short and 0 < longer.info.seconds / _LONGER_AT_MOST <= shorter.info.seconds
+
+
+def _is_short(task: Task) -> bool:
+    """Whether a file is sure to fit into memory; a length that is an estimate may be a lie."""
+    return task.info.has_exact_length and task.channel_seconds <= SHORT_SECONDS
 
 
 def _enhance_batch(

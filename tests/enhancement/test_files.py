@@ -147,8 +147,8 @@ def test_one_file_raises_what_went_wrong(tmp_path, passthrough, noisy_file):
 
 
 def test_memory_does_not_grow_with_length(tmp_path, run_mbs, small_checkpoint, noisy_speech):
-    peaks_kib = []
-    for seconds in (10, 60):
+    peaks_mib = []
+    for seconds in (20, 80):
         path = tmp_path / f"{seconds}.wav"
         samples = np.resize(noisy_speech, seconds * 16_000)
         soundfile.write(path, samples, 16_000)
@@ -158,6 +158,7 @@ def test_memory_does_not_grow_with_length(tmp_path, run_mbs, small_checkpoint, n
             f"model={str(small_checkpoint)!r}); "
             "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
         )
-        peaks_kib.append(int(run_mbs(script=script).stdout))
-    assert peaks_kib[1] < 1.1 * peaks_kib[0]
-    assert peaks_kib[1] < 900 * 1024
+        peaks_mib.append(int(run_mbs(script=script).stdout) / 1024)
+    # 60 s more: 4 MiB of samples, 60 MiB of spectra, 3 GiB in the model
+    assert peaks_mib[1] < peaks_mib[0] + 50
+    assert peaks_mib[1] < 900

@@ -11,20 +11,23 @@ import soundfile
 import torch
 
 import mbs_cli
+from mbs_cli.audio.output_format import ClipPolicy, OutputFormat
 from mbs_cli.audio.stft import stft
 from mbs_cli.enhancement.bounded import BoundedModel
 from mbs_cli.enhancement.report import Advanced, MovedToCpu, Status
+from mbs_cli.enhancement.treatment import Treatment
 from mbs_cli.enhancement.windowed import WindowedEnhancer
 
 # Everything is loaded and warm before the limit: so many further megabytes can be had.
 LIMIT = """
-import resource, sys
+import resource, sys, threading
 import torch
 import mbs_cli
 from mbs_cli.audio.stft import stft
 
 checkpoint, room_mb, *paths = sys.argv[1:]
 torch.set_num_threads(1)
+threading.stack_size(256 * 1024)  # or the stacks of reading and writing take most of it
 model = mbs_cli.load_model(checkpoint, "cpu")
 mbs_cli.enhance_array(torch.randn(1_600).numpy(), 16_000, model=model, device="cpu")
 status = dict(line.split(":", 1) for line in open("/proc/self/status"))
@@ -73,7 +76,7 @@ def test_what_does_not_fit_at_all_fails_by_itself(limited, tmp_path, noisy_speec
     empty, speech = tmp_path / "a.wav", tmp_path / "b.wav"
     soundfile.write(empty, np.zeros(0), 16_000)
     soundfile.write(speech, noisy_speech, 16_000)
-    result = limited(FILES, 2, speech, empty, tmp_path / "out")
+    result = limited(FILES, 8, speech, empty, tmp_path / "out")
     failure, done = result.stdout.splitlines()
     assert failure.startswith(f"failed {speech}: there is not enough memory")
     assert "mbs-net-small" in failure
@@ -135,6 +138,30 @@ def test_one_call_too_many_is_not_taken_for_something_else(passthrough):
         bounded.stream(torch.zeros(1, 257, 40, 2))
     with pytest.raises(RuntimeError, match="stack expects"):
         BoundedModel(passthrough)._attempt(torch.stack, 1, 8, [])
+
+
+def test_a_batch_that_did_not_fit_is_done_again_as_if_for_the_first_time(
+    tmp_path, passthrough, noisy_speech
+):
+    (tmp_path / "in").mkdir()
+    loud = 2 * noisy_speech[:16_000] / np.abs(noisy_speech[:16_000]).max()
+    for name, sound in (("a.wav", loud), ("b.wav", -loud)):
+        soundfile.write(tmp_path / "in" / name, sound, 16_000, subtype="FLOAT")
+    events = []
+    report = mbs_cli.enhance_paths(
+        [tmp_path / "in"],
+        tmp_path / "out",
+        model=Hungry(passthrough, most_frames=1),  # two files in one call are too many
+        treatment=Treatment(dry=0.5),
+        output_format=OutputFormat(subtype="PCM_24", clip=ClipPolicy.RESCALE),
+        on_event=events.append,
+    )
+    assert report.count(Status.DONE) == 2
+    for name, sound in (("a.wav", loud), ("b.wav", -loud)):
+        assert np.abs(soundfile.read(tmp_path / "out" / name)[0] - sound / 2).max() < 1e-5
+    assert [file.gain_db for file in report.files] == pytest.approx([-6.02, -6.02], abs=0.01)
+    advanced = sum(event.seconds for event in events if isinstance(event, Advanced))
+    assert advanced == pytest.approx(report.audio_seconds)
 
 
 @pytest.mark.gpu

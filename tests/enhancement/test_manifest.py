@@ -10,6 +10,7 @@ import pytest
 import soundfile
 
 import mbs_cli
+from mbs_cli.audio.output_format import ClipPolicy, OutputFormat
 from mbs_cli.enhancement.manifest import read_manifest
 from mbs_cli.enhancement.plan import parse_shard
 from mbs_cli.enhancement.report import Status
@@ -64,6 +65,36 @@ def test_its_outputs_are_taken_as_they_were(folder, tmp_path, passthrough):
     report = mbs_cli.enhance_paths([], "out", model=passthrough, manifest=table)
     assert (report.count(Status.DONE), report.count(Status.SKIPPED)) == (1, 2)
     assert (tmp_path / "out/b.wav").is_file()
+
+
+def test_another_format_names_the_outputs_and_has_to_be_given_again(folder, tmp_path, passthrough):
+    table = tmp_path / "list.csv"
+    table.write_text("path\nin/a.wav\nin/deep/b.wav\n")
+    options = {"model": passthrough, "manifest": table}
+    flac = OutputFormat(container="flac")
+    mbs_cli.enhance_paths([], "out", output_format=flac, **options)
+    assert [row["output"] for row in rows_of(table)] == ["out/a.flac", "out/deep/b.flac"]
+    with pytest.raises(UsageError, match=r"out/a\.flac: .* another suffix"):
+        mbs_cli.enhance_paths([], "out", **options)
+    assert mbs_cli.enhance_paths([], "out", output_format=flac, **options).count(
+        Status.SKIPPED
+    ) == len(rows_of(table))
+
+
+def test_the_gain_of_a_file_is_in_its_row(tmp_path, passthrough, noisy_speech):
+    loud = 2 * noisy_speech[:4_000] / np.abs(noisy_speech[:4_000]).max()
+    soundfile.write(tmp_path / "loud.wav", loud, 16_000, subtype="FLOAT")
+    wanted = OutputFormat(subtype="PCM_16", clip=ClipPolicy.RESCALE)
+    table = tmp_path / "table.csv"
+    report = mbs_cli.enhance_paths(
+        [tmp_path / "loud.wav"],
+        tmp_path / "out",
+        model=passthrough,
+        output_format=wanted,
+        manifest=table,
+    )
+    assert rows_of(table)[0]["gain_db"] == "-6.021"
+    assert report.to_json()["files"][0]["gain_db"] == -6.021
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,10 @@ import pytest
 import soundfile
 
 import mbs_cli
+from mbs_cli.audio.output_format import ClipPolicy, OutputFormat
 from mbs_cli.enhancement.manifest import read_manifest
 from mbs_cli.enhancement.report import Advanced, Finished, ModelLoaded, Status
+from mbs_cli.enhancement.treatment import ChannelMode, Treatment
 from mbs_cli.errors import CheckpointError, UsageError
 
 
@@ -44,6 +46,33 @@ def test_processes_give_what_one_gives(folder, tmp_path, small_checkpoint, small
             ours, _ = soundfile.read(file.target)
             theirs, _ = soundfile.read(tmp_path / "usual" / file.target.name)
             assert np.abs(ours - theirs).max(initial=0) < 1e-4
+
+
+def test_processes_treat_and_write_as_one_does(
+    tmp_path, small_checkpoint, small_model, wide_band_speech
+):
+    (tmp_path / "in/deep").mkdir(parents=True)
+    for name, rate_hz, channels in (("a", 44_100, 2), ("b", 16_000, 1), ("deep/c", 48_000, 2)):
+        speech = 4 * wide_band_speech(rate_hz, channels)
+        soundfile.write(tmp_path / f"in/{name}.wav", speech, rate_hz, subtype="FLOAT")
+    options = {
+        "treatment": Treatment(channels=ChannelMode.MONO, dry=0.3),
+        "output_format": OutputFormat(container="flac", clip=ClipPolicy.RESCALE),
+    }
+    paths = [tmp_path / "in", tmp_path / "in/deep"]  # c twice, to two places
+    report = mbs_cli.enhance_paths(
+        paths, tmp_path / "out", model=small_checkpoint, jobs=2, **options
+    )
+    usual = mbs_cli.enhance_paths(paths, tmp_path / "usual", model=small_model, **options)
+    assert report.count(Status.DONE) == usual.count(Status.DONE) == 4
+    for ours, theirs in zip(report.files, usual.files, strict=True):
+        found = soundfile.info(ours.target)
+        assert (found.format, found.channels) == ("FLAC", 1)
+        assert found.frames == soundfile.info(ours.source).frames
+        assert ours.gain_db == pytest.approx(theirs.gain_db, abs=1e-3)
+        assert ours.gain_db < -0.5
+        difference = soundfile.read(ours.target)[0] - soundfile.read(theirs.target)[0]
+        assert np.abs(difference).max() < 1e-4
 
 
 def test_a_process_that_is_killed_costs_one_file(folder, tmp_path, small_checkpoint):
