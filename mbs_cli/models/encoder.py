@@ -59,7 +59,7 @@ class BandMixer(nn.Module):
     def _fused(self, x: Tensor) -> Tensor:
         from mbs_cli.models.kernels.band_mixer import mix_bands
 
-        y = torch.empty_like(x)
+        y = x.new_empty(x.shape)
         layers = (self.norm, self.expand, self.reduce)
         parameters = [tensor for layer in layers for tensor in (layer.weight, layer.bias)]
         run_kernel(mix_bands, x.flatten(1), *parameters, y.flatten(1))

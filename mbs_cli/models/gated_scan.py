@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -70,7 +69,7 @@ def _fused_gated_scan(
 
     rate = A.mT * math.log2(math.e)
     initial = x.new_zeros(x.shape[0], *rate.shape) if state is None else state.mT
-    y, final = torch.empty_like(x), x.new_empty(x.shape[0], *rate.shape)
+    y, final = x.new_empty(x.shape), x.new_empty(x.shape[0], *rate.shape)
     inputs = (x, projected, main_and_gate, step_weight.mT, step_bias, rate, D, initial)
     run_kernel(gated_scan_forward, *inputs, y, final)
     return y, final.mT

@@ -75,8 +75,8 @@ class Mamba(nn.Module):
         y, scan_state = gated_scan(
             main, self.x_proj(main), main_and_gate, *step, A, self.D, scan_state
         )
-        out_weight = self.out_proj.weight if out_weight is None else out_weight
-        return linear(y, out_weight), (past, scan_state)
+        y = self.out_proj(y) if out_weight is None else linear(y, out_weight)
+        return y, (past, scan_state)
 
 
 class MambaLayer(nn.Module):

@@ -18,8 +18,9 @@ from mbs_cli.models.decoders import ComplexDecoder, MagnitudeDecoder, PhaseDecod
 from mbs_cli.models.encoder import Encoder, LayerState
 from mbs_cli.models.kernels.launch import one_thread, runs_fused
 
-_FEW_FRAMES = 8
-_BLOCK_FRAMES = 64  # of all signals of a batch together
+# Frames of all signals of a batch together: so few that threads do not pay, so many that
+# temporaries still fit the caches of a CPU.
+_FEW_FRAMES, _BLOCK_FRAMES = 8, 64
 
 
 @dataclass(frozen=True)
@@ -83,8 +84,8 @@ class MbsNet(nn.Module):
             return self._run(spectrum, state)
 
     def _run_in_blocks(self, spectrum: Tensor, state: State | None) -> tuple[Tensor, State]:
-        """As `_run`, in blocks of frames whose temporaries fit the caches of a CPU."""
-        frames = max(1, _BLOCK_FRAMES // spectrum.shape[0])
+        """As `_run`, in blocks of frames."""
+        frames = max(_FEW_FRAMES, _BLOCK_FRAMES // spectrum.shape[0])
         estimates = []
         for block in spectrum.split(frames, dim=2):
             estimate, state = self._run(block, state)

@@ -10,7 +10,6 @@ import soundfile
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.utils.flop_counter import FlopCounterMode
 
 from mbs_cli.audio.stft import stft
 from mbs_cli.models.config import PRESETS, ModelConfig
@@ -150,6 +149,10 @@ def test_a_damaged_input_shows(name: str, value: float) -> None:
 
 
 def test_a_counter_of_products_still_sees_them_all() -> None:
+    from torch.utils.flop_counter import FlopCounterMode
+
+    from mbs_cli.models.scan import flops  # noqa: F401 - before the counter reads the formulas
+
     model, spectrum = make(MBS_NET), speech(20)
     totals = []
     for has_gradients in (False, True):

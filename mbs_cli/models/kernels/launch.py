@@ -56,7 +56,7 @@ def runs_fused(x: Tensor) -> bool:
 
 
 def kernels_need_compiling() -> bool:
-    """Whether the first run on this machine is still to come: it compiles for about 10 s."""
+    """Whether the first run on this machine is still to come: it compiles for about 20 s."""
     from mbs_cli.models.kernels.gated_scan import gated_scan_forward
 
     folder = gated_scan_forward.stats.cache_path

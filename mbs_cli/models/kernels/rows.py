@@ -11,7 +11,7 @@ TILE = 4  # rows of a product that share what is read of the other factor
 _VARIANCE_FLOOR = np.float32(1e-5)  # as torch's LayerNorm has it
 
 
-@njit(inline="always", error_model="numpy", fastmath=FAST)
+@njit(error_model="numpy", fastmath=FAST)
 def normalise(row, gain, shift, out):  # type: ignore[no-untyped-def]
     """Fill out (D,) with the LayerNorm of row (D,)."""
     features = row.shape[0]
@@ -27,7 +27,7 @@ def normalise(row, gain, shift, out):  # type: ignore[no-untyped-def]
         out[d] = (row[d] - mean) * scale * gain[d] + shift[d]
 
 
-@njit(inline="always", error_model="numpy", fastmath=FAST)
+@njit(error_model="numpy", fastmath=FAST)
 def add_product(x, weight, y):  # type: ignore[no-untyped-def]
     """Add x (TILE, I) weight (I, H) to y (TILE, H), along H in vectors, along I four at a time."""
     inputs, hidden = weight.shape
