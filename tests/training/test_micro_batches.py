@@ -47,7 +47,7 @@ def test_pieces_add_up_to_the_gradient_of_the_whole_batch(
     assert len(whole) > 20
     for name, value in whole.items():
         scale = value.abs().max().item()
-        torch.testing.assert_close(pieces[name], value, rtol=1e-4, atol=2e-5 * scale + 1e-9)
+        torch.testing.assert_close(pieces[name], value, rtol=1e-4, atol=1e-4 * scale + 1e-9)
 
 
 def test_a_step_that_fails_changes_nothing(
