@@ -17,6 +17,7 @@ from mbs_cli.memory import is_out_of_memory
 # temporaries no longer fit the caches.
 _CPU_SECONDS = 2.0
 _GPU_SECONDS = 20.0
+_LEAST_FRAMES = 12  # 0.1 s: below that, what does not shrink with the piece takes most
 
 
 class BoundedModel(nn.Module):
@@ -49,7 +50,14 @@ class BoundedModel(nn.Module):
 
     def working_seconds(self, rows: int) -> float:
         """How much of a signal one call should get when that many channels share it."""
-        return max(self.most_frames / FRAMES_PER_SECOND / rows, 0.1)
+        return max(self.most_frames / rows, _LEAST_FRAMES) / FRAMES_PER_SECOND
+
+    def take_less(self) -> bool:
+        """From now on half as much in one call; False if that is the least already."""
+        if self.most_frames <= _LEAST_FRAMES:
+            return False
+        self.most_frames //= 2
+        return True
 
     def move_to_cpu(self) -> None:
         """Go on there, with pieces of the usual size."""

@@ -106,12 +106,16 @@ def _enhance_batch(
 
 
 def _run_alone(model: BoundedModel, task: Task, listen: Listener) -> FileReport:
-    """One file in blocks, from its start again on the CPU if the device has too little memory."""
+    """One file in blocks; from its start again in smaller ones where memory runs out beside the
+    model, and on the CPU where not even the smallest fit into a device's.
+    """
     report = _attempt(model, task, listen)
+    while report is None and model.take_less():
+        report = _attempt(model, task, listen)
     if report is None and model.device.type != "cpu":
         listen(MovedToCpu(model.device.type))
         model.move_to_cpu()
-        report = _attempt(model, task, listen)
+        return _run_alone(model, task, listen)
     return report or task.failed(too_little_memory(task.info.path))
 
 

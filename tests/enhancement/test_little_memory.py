@@ -35,6 +35,13 @@ used_bytes = int(status["VmData"].split()[0]) * 1024
 limit_bytes = used_bytes + int(float(room_mb) * 1e6)
 resource.setrlimit(resource.RLIMIT_DATA, (limit_bytes, resource.RLIM_INFINITY))
 """
+# What is freed is free again, to the byte: no arenas, no heap with holes.
+EXACT = {
+    "OMP_NUM_THREADS": "1",
+    "NUMBA_NUM_THREADS": "1",
+    "MALLOC_ARENA_MAX": "1",
+    "MALLOC_MMAP_THRESHOLD_": "65536",
+}
 WHOLE_BLOCK = """
 with torch.inference_mode():
     model.stream(stft(torch.randn(1, 32_000)))
@@ -49,7 +56,7 @@ for file in report.files:
 @pytest.fixture
 def limited(run_mbs, small_checkpoint):
     def run(script, room_mb, *paths):
-        environment = {**os.environ, "OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}
+        environment = os.environ | EXACT
         script = LIMIT + script
         return run_mbs(small_checkpoint, room_mb, *paths, script=script, env=environment)
 
@@ -60,7 +67,7 @@ def limited(run_mbs, small_checkpoint):
 def test_a_block_that_does_not_fit_is_halved_without_a_trace(
     limited, tmp_path, small_model, noisy_file
 ):
-    room_mb = 36
+    room_mb = 20
     whole = limited(WHOLE_BLOCK, room_mb)
     assert whole.returncode == 1
     assert "can't allocate memory" in whole.stderr
@@ -76,7 +83,7 @@ def test_what_does_not_fit_at_all_fails_by_itself(limited, tmp_path, noisy_speec
     empty, speech = tmp_path / "a.wav", tmp_path / "b.wav"
     soundfile.write(empty, np.zeros(0), 16_000)
     soundfile.write(speech, noisy_speech, 16_000)
-    result = limited(FILES, 8, speech, empty, tmp_path / "out")
+    result = limited(FILES, 5, speech, empty, tmp_path / "out")
     failure, done = result.stdout.splitlines()
     assert failure.startswith(f"failed {speech}: there is not enough memory")
     assert "mbs-net-small" in failure
