@@ -10,6 +10,7 @@ import torch
 from mbs_cli.errors import OutOfMemory, UsageError
 from mbs_cli.memory import is_out_of_memory
 from mbs_cli.training.config import TrainConfig
+from mbs_cli.training.environment import is_first_process
 from mbs_cli.training.events import (
     Decoding,
     Event,
@@ -55,16 +56,16 @@ def train(
     fit, DeviceError for a device that is not there, and MbsError, after saving, for records that
     cannot be written.
     """
-    with joined_processes(config.device) as (processes, device):
-        if not processes.is_first:
-            on_event = _ignore
-        with open_records(config, on_event) as records:
-            if processes.is_first:
-                resume = decide_resume(config, resume, processes.is_restart)
-            resume = bool(processes.largest(processes.is_first and resume)[0])
-            tell = records.take if processes.is_first else _ignore
-            run = _Run(config, resume, tell, processes, device)
-            return run.loop(lambda: should_stop() or records.failure is not None)
+    with (
+        open_records(config, on_event if is_first_process() else _ignore) as records,
+        joined_processes(config.device) as (processes, device),
+    ):
+        if processes.is_first:
+            resume = decide_resume(config, resume, processes.is_restart)
+        resume = bool(processes.largest(processes.is_first and resume)[0])
+        tell = records.take if processes.is_first else _ignore
+        run = _Run(config, resume, tell, processes, device)
+        return run.loop(lambda: should_stop() or records.failure is not None)
 
 
 def _ignore(_: Event) -> None:
