@@ -19,7 +19,6 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from mbs_cli.audio.stft import stft
-from mbs_cli.data.config import MixingConfig
 from mbs_cli.errors import MbsError, UsageError
 from mbs_cli.scoring.pesq import pesq_wb
 from mbs_cli.training.config import TrainConfig
@@ -263,25 +262,11 @@ def test_without_the_pesq_package_the_option_is_named(monkeypatch: pytest.Monkey
         make_metric()
 
 
-def test_a_whole_run_with_it_resumes_to_the_same_numbers(
-    data: Path, cache: Path, tmp_path: Path
-) -> None:
-    config = TrainConfig(
-        data=data,
-        out=tmp_path / "whole",
-        model="mbs-net-small",
-        steps=DELAY_STEPS + 4,
-        batch_size=2,
-        device="cpu",
-        workers=0,
-        validation_items=1,
-        cache=cache,
-        mixing=MixingConfig(segment_seconds=1.0),
-        loss=replace(CONFIG, metric_start=0.1),
-    )
+def test_a_whole_run_with_it_resumes_to_the_same_numbers(config: TrainConfig) -> None:
+    config = replace(config, steps=DELAY_STEPS + 4, loss=replace(CONFIG, metric_start=0.1))
     events: list[object] = []
     train(config, on_event=events.append)
-    stopped = replace(config, out=tmp_path / "stopped")
+    stopped = replace(config, out=config.out.with_name("stopped"))
     steps = iter(range(100))
     train(stopped, should_stop=lambda: next(steps) >= DELAY_STEPS)
     train(stopped, resume=True)
