@@ -11,11 +11,17 @@ import sys
 _KEEP_FREED_MEMORY = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(1 << 40)}
 
 
-def restart_with_kept_memory(arguments: list[str]) -> None:
-    """Start this very command again with the settings, unless they are there or mean nothing."""
+def settings_to_keep_memory() -> dict[str, str]:
+    """What the environment of such a process lacks; nothing if some is set, or it has no use."""
     if platform.libc_ver()[0] != "glibc" or any(name in os.environ for name in _KEEP_FREED_MEMORY):
-        return
-    command = [sys.executable, "-m", "mbs_cli", *arguments]
-    os.execve(  # noqa: S606 - this very command, without a shell
-        sys.executable, command, os.environ | _KEEP_FREED_MEMORY
-    )
+        return {}
+    return _KEEP_FREED_MEMORY
+
+
+def restart_with_kept_memory(arguments: list[str]) -> None:
+    """Start this very command again with the settings, unless they are there or have no use."""
+    if settings := settings_to_keep_memory():
+        command = [sys.executable, "-m", "mbs_cli", *arguments]
+        os.execve(  # noqa: S606 - this very command, without a shell
+            sys.executable, command, os.environ | settings
+        )

@@ -1,0 +1,96 @@
+"""One model on the bench: every measurement of it, announced and run in a fresh process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Literal
+
+import torch
+
+from mbs_cli.profiling.budget import largest_batch
+from mbs_cli.profiling.options import ProfileOptions
+from mbs_cli.profiling.probe_process import probe_inference, probe_training
+from mbs_cli.profiling.request import ProbeRequest
+from mbs_cli.profiling.results import Budget, Inference, Training
+from mbs_cli.profiling.subject import Subject
+
+INFERENCE_SECONDS = 10.0
+# A step that needs more memory than this times the budget ends early.
+_BEYOND_BUDGET = 1.25
+
+OnStart = Callable[[str], None]  # told in words what is measured next
+
+
+@dataclass(frozen=True)
+class Bench:
+    """Measures one model."""
+
+    subject: Subject
+    options: ProfileOptions
+    device: torch.device
+    on_start: OnStart
+
+    def training(self, batch_size: int) -> Training:
+        """A training step: memory by what holds it, and time."""
+        return self._training(batch_size, self.options.checkpoint_activations)
+
+    def inference(self) -> Inference:
+        """Enhancing one channel at 16 kHz."""
+        self.on_start(f"{self.subject.name}: enhancing {INFERENCE_SECONDS:g} s")
+        return probe_inference(self._request("inference", seconds=INFERENCE_SECONDS))
+
+    def budget(self, budget_bytes: int, known: list[Training]) -> Budget:
+        """The largest batch size within the budget, with and without checkpointed activations.
+
+        `known` was measured before.
+        """
+        peaks = {
+            is_checkpointed: {
+                found.batch_size: found.peak_bytes
+                for found in known
+                if found.checkpoint_activations is is_checkpointed
+            }
+            for is_checkpointed in (False, True)
+        }
+        plain, checkpointed = (
+            largest_batch(
+                partial(self._peak, budget_bytes, is_checkpointed),
+                budget_bytes,
+                peaks[is_checkpointed],
+            )
+            for is_checkpointed in (False, True)
+        )
+        return Budget(budget_bytes, plain, checkpointed)
+
+    def _peak(self, budget_bytes: int, is_checkpointed: bool, batch_size: int) -> int | None:
+        limit = None if batch_size == 1 else int(_BEYOND_BUDGET * budget_bytes)
+        found = self._training(
+            batch_size, is_checkpointed, peak_only=True, memory_limit_bytes=limit
+        )
+        return found.peak_bytes
+
+    def _training(self, batch_size: int, checkpoint_activations: bool, **further: Any) -> Training:
+        how = ", activations checkpointed" if checkpoint_activations else ""
+        clips = f"batch {batch_size} x {self.options.seconds:g} s"
+        self.on_start(f"{self.subject.name}: training step, {clips}{how}")
+        return probe_training(
+            self._request(
+                "training",
+                batch_size=batch_size,
+                seconds=self.options.seconds,
+                checkpoint_activations=checkpoint_activations,
+                **further,
+            )
+        )
+
+    def _request(self, kind: Literal["training", "inference"], **further: Any) -> ProbeRequest:
+        return ProbeRequest(
+            kind=kind,
+            preset=self.subject.preset,
+            switches=self.subject.switches,
+            device=self.device.type,
+            threads=self.options.threads,
+            **further,
+        )
