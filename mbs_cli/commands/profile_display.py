@@ -228,7 +228,7 @@ def _sweep_table(model: ModelProfile) -> Table:
 
 def _budget_table(report: Report) -> Table:
     budgets = {model.name: model.budget for model in report.models if model.budget}
-    size = show_bytes(next(iter(budgets.values())).budget_bytes)
+    size = show_bytes(min(budget.limit_bytes for budget in budgets.values()))
     table = _table(
         f"Largest batch within {size}",
         *("model", "batch", "needs MB", "one more\nneeds MB", "with --checkpoint-\nactivations"),

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import torch
 
 from mbs_cli.profiling.budget import largest_batch
+from mbs_cli.profiling.device_memory import available_bytes
 from mbs_cli.profiling.options import ProfileOptions
 from mbs_cli.profiling.probe_process import probe_inference, probe_training
 from mbs_cli.profiling.request import ProbeRequest
@@ -44,7 +45,7 @@ class Bench:
     def budget(self, budget_bytes: int, known: list[Training]) -> Budget:
         """The largest batch size within the budget, with and without checkpointed activations.
 
-        `known` was measured before.
+        Where less memory is free than the budget, that is the limit. `known` was measured before.
         """
         peaks = {
             is_checkpointed: {
@@ -54,20 +55,21 @@ class Bench:
             }
             for is_checkpointed in (False, True)
         }
+        limit = min(budget_bytes, available_bytes(self.device))
         plain, checkpointed = (
             largest_batch(
-                partial(self._peak, budget_bytes, is_checkpointed),
-                budget_bytes,
-                peaks[is_checkpointed],
+                partial(self._peak, limit, is_checkpointed), limit, peaks[is_checkpointed]
             )
             for is_checkpointed in (False, True)
         )
-        return Budget(budget_bytes, plain, checkpointed)
+        return Budget(budget_bytes, limit, plain, checkpointed)
 
-    def _peak(self, budget_bytes: int, is_checkpointed: bool, batch_size: int) -> int | None:
-        limit = None if batch_size == 1 else int(_BEYOND_BUDGET * budget_bytes)
+    def _peak(self, limit_bytes: int, is_checkpointed: bool, batch_size: int) -> int | None:
         found = self._training(
-            batch_size, is_checkpointed, peak_only=True, memory_limit_bytes=limit
+            batch_size,
+            is_checkpointed,
+            peak_only=True,
+            memory_limit_bytes=None if batch_size == 1 else int(_BEYOND_BUDGET * limit_bytes),
         )
         return found.peak_bytes
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from mbs_cli.profiling.results import LargestBatch
 
 _MOST_CLIPS = 1 << 16
+_MEASUREMENTS_BY_LINE = 5
 
 # The peak in bytes at a batch size; None where it does not fit into memory at all.
 PeakAt = Callable[[int], "int | None"]
@@ -40,9 +41,14 @@ def _is_within(peak: int | None, budget_bytes: int) -> bool:
 def _next_size(
     peaks: Mapping[int, int | None], budget_bytes: int, low: int, high: int | None
 ) -> int:
-    """Where the line through two measured points meets the budget, between `low` and `high`."""
+    """Where the line through two measured points meets the budget, between `low` and `high`.
+
+    The middle where there is no such line, or where it has not led there in a few measurements.
+    """
     if low == 0:
         return 1
+    if high is not None and (peaks[high] is None or len(peaks) > _MEASUREMENTS_BY_LINE):
+        return (low + high) // 2
     points = sorted((size, peak) for size, peak in peaks.items() if peak is not None)
     guess = 2 * low
     if len(points) >= 2:

@@ -28,7 +28,7 @@ _Shape = Sequence[int]
 def component_tree(model: nn.Module) -> Component:
     """The tree of a model's modules.
 
-    Multiply-adds are those of a forward pass as it is computed: matrix products by torch's FLOP
+    Multiply-adds are those of a forward pass as training computes it: matrix products by torch's FLOP
     counter, scans by their own formula (`mbs_cli.models.scan.flops`: two of its operations count
     as one multiply-add), convolutions one per tap, LSTMs by the products with their weights.
     Elementwise work is left out, as is custom.
@@ -68,7 +68,7 @@ def _macs_by_module(model: nn.Module) -> Counter[str]:
     hooks = [mamba.register_forward_hook(count_convolution) for mamba in mambas.values()]
     spectrum = torch.zeros(1, BINS, _FRAMES, 2)
     counter = FlopCounterMode(display=False, custom_mapping=_FORMULAS)
-    with torch.no_grad(), counter:
+    with torch.enable_grad(), counter:
         model(spectrum)
     for hook in hooks:
         hook.remove()

@@ -88,7 +88,7 @@ def _check_budgets(models: Sequence[ModelProfile]) -> None:
         hint = f"it fits with --checkpoint-activations; or {hint}"
     needs = " and ".join(f"{model.name} needs {_need_of_one(model.budget)}" for model in models)
     raise UsageError(
-        f"--budget {show_bytes(budgets[0].budget_bytes)}: for one clip of "
+        f"--budget {show_bytes(budgets[0].limit_bytes)}: for one clip of "
         f"{models[0].training.seconds:g} s {needs}",
         hint,
     )

@@ -99,6 +99,7 @@ class Budget:
     """What fits into a given memory."""
 
     budget_bytes: int
+    limit_bytes: int  # the budget, or what memory was free where that is less
     plain: LargestBatch
     checkpointed: LargestBatch  # with --checkpoint-activations
 
