@@ -20,7 +20,7 @@ from mbs_cli.models.mamba import CONV_WIDTH, Mamba
 from mbs_cli.models.scan import flops as _flops  # noqa: F401 - tells the counter about the scan
 from mbs_cli.profiling.results import Component
 
-_FRAMES = 125
+_FRAMES = 25  # enough, since every part's work grows with the frames alone
 
 _Shape = Sequence[int]
 
@@ -28,9 +28,9 @@ _Shape = Sequence[int]
 def component_tree(model: nn.Module) -> Component:
     """The tree of a model's modules.
 
-    Multiply-adds are those of a forward pass as training computes it: matrix products by torch's FLOP
-    counter, scans by their own formula (`mbs_cli.models.scan.flops`: two of its operations count
-    as one multiply-add), convolutions one per tap, LSTMs by the products with their weights.
+    Multiply-adds are those of a forward pass as training computes it: matrix products by torch's
+    FLOP counter, scans by their own formula (`mbs_cli.models.scan.flops`: two of its operations
+    count as one multiply-add), convolutions one per tap, LSTMs by the products with their weights.
     Elementwise work is left out, as is custom.
     """
     macs = _macs_by_module(model)

@@ -13,7 +13,6 @@ import pytest
 
 from mbs_cli.profiling.probe_process import probe_inference, probe_training
 from mbs_cli.profiling.request import ProbeRequest
-from mbs_cli.profiling.results import Training
 
 
 def training_request(preset: str, **options: object) -> ProbeRequest:
@@ -38,15 +37,6 @@ def test_counted_and_measured_memory_agree(preset: str) -> None:
     assert found.scan.naive_measured_bytes == found.scan.naive_bytes >= 33 * found.scan.kept_bytes
     assert found.step_seconds is not None
     assert found.clips_per_second == pytest.approx(2 / found.step_seconds)
-    if preset == "mbs-net":
-        check_checkpointing_keeps_less(found)
-
-
-def check_checkpointing_keeps_less(plain: Training) -> None:
-    found = probe_training(training_request("mbs-net", checkpoint_activations=True))
-    assert found.kept_for_backward_bytes < 0.5 * plain.kept_for_backward_bytes
-    assert found.peak_bytes < 0.8 * plain.peak_bytes
-    assert found.scan is None
 
 
 def test_too_little_memory_is_a_result() -> None:
@@ -54,7 +44,7 @@ def test_too_little_memory_is_a_result() -> None:
     found = probe_training(request)
     assert not found.fits
     assert found.peak_bytes is None
-    assert 0 < found.reached_bytes < 60_000_000
+    assert 0 < found.reached_bytes < 120_000_000
 
 
 def test_a_process_killed_for_its_memory_is_a_result() -> None:
