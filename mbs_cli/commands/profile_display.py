@@ -22,8 +22,9 @@ from mbs_cli.profiling.results import (
     Training,
 )
 
-_NO_FIT = "does not fit"
+_NO_FIT = "no fit"
 _NONE = "-"
+_LONGEST_NAME = 21  # for tables of 80 columns
 
 
 @contextmanager
@@ -48,18 +49,21 @@ def print_tables(report: Report) -> None:
             f"scan: {machine.scan_implementation}"
         )
     )
-    console.print(_models_table(report))
-    for model in report.models:
-        console.print(_components_table(model))
-    console.print(_memory_table(report))
+    for table in _tables(report):
+        console.print()
+        console.print(table)
+
+
+def _tables(report: Report) -> Iterator[Table]:
+    yield _models_table(report)
+    yield from map(_components_table, report.models)
+    yield _memory_table(report)
     if any(model.training.scan for model in report.models):
-        console.print(_scan_table(report))
-    console.print(_speed_table(report))
-    for model in report.models:
-        if model.sweep:
-            console.print(_sweep_table(model))
+        yield _scan_table(report)
+    yield _speed_table(report)
+    yield from (_sweep_table(model) for model in report.models if model.sweep)
     if any(model.budget for model in report.models):
-        console.print(_budget_table(report))
+        yield _budget_table(report)
 
 
 def _table(title: str, first: str, *columns: str, caption: str = "") -> Table:
@@ -69,12 +73,14 @@ def _table(title: str, first: str, *columns: str, caption: str = "") -> Table:
         title_justify="left",
         caption=Text(caption) if caption else None,
         caption_justify="left",
+        title_style="bold",
         box=box.SIMPLE_HEAD,
-        pad_edge=False,
+        show_edge=False,
+        padding=(0, 1, 0, 0),
     )
-    table.add_column(first, no_wrap=True, overflow="ellipsis")
+    table.add_column(first, no_wrap=True)
     for column in columns:
-        table.add_column(column, justify="right", vertical="bottom")
+        table.add_column(column, justify="right", no_wrap=True)
     return table
 
 
@@ -84,7 +90,7 @@ def _models_table(report: Report) -> Table:
     )
     for model in report.models:
         table.add_row(
-            model.name,
+            _short(model.name),
             f"{model.parameters:,}",
             show_bytes(model.checkpoint_bytes),
             _giga(model.macs_per_second),
@@ -95,7 +101,7 @@ def _models_table(report: Report) -> Table:
 
 def _components_table(model: ModelProfile) -> Table:
     table = _table(
-        f"{model.name} by component", "component", "parameters", "%", "multiply-adds/s", "%"
+        f"{_short(model.name)} by component", "component", "parameters", "%", "multiply-adds/s", "%"
     )
     for depth, name, parts in _rows(model.components):
         parameters = sum(part.parameters for part in parts)
@@ -140,10 +146,11 @@ def _memory_table(report: Report) -> Table:
         f"Memory of one training step, {training.batch_size} x {training.seconds:g} s{how} (MB)",
         *("model", "peak", "weights", "gradi-\nents", "opti-\nmizer", "kept for\nbackward"),
         *("tempo-\nraries", "heap\ngaps"),
-        caption=f"peak: measured, beyond the bare process; parts: counted{_agreement(report)}",
+        caption=f"peak: measured beyond the bare process; parts: counted{_agreement(report)}"
+        f"{_note_on_misfits(report)}",
     )
     for model in report.models:
-        table.add_row(model.name, *_memory_cells(model.training))
+        table.add_row(_short(model.name), *_memory_cells(model.training))
     return table
 
 
@@ -163,7 +170,13 @@ def _agreement(report: Report) -> str:
     steps = [model.training for model in report.models]
     shares = [s.counted_bytes / s.peak_bytes - 1 for s in steps if s.counted_bytes and s.peak_bytes]
     furthest = max(shares, key=abs, default=None)
-    return "" if furthest is None else f", together within {abs(furthest):.0%} of it"
+    return "" if furthest is None else f", their sum within {abs(furthest):.0%}"
+
+
+def _note_on_misfits(report: Report) -> str:
+    if all(model.training.fits for model in report.models):
+        return ""
+    return f"\n{_NO_FIT}: the step does not fit into the memory there is"
 
 
 def _scan_table(report: Report) -> Table:
@@ -178,7 +191,7 @@ def _scan_table(report: Report) -> Table:
         if scan is None or step.kept_for_backward_bytes is None:
             continue
         table.add_row(
-            model.name,
+            _short(model.name),
             _mega(scan.kept_bytes),
             _mega(scan.naive_bytes),
             _NO_FIT if scan.naive_measured_bytes is None else _mega(scan.naive_measured_bytes),
@@ -200,7 +213,7 @@ def _speed_table(report: Report) -> Table:
     for model in report.models:
         step, inference = model.training, model.inference
         table.add_row(
-            model.name,
+            _short(model.name),
             _number(step.first_step_seconds, 2),
             _number(step.step_seconds, 2),
             _number(step.clips_per_second, 2),
@@ -213,7 +226,12 @@ def _speed_table(report: Report) -> Table:
 
 def _sweep_table(model: ModelProfile) -> Table:
     table = _table(
-        f"{model.name} by batch size", "batch", "peak MB", "kept MB", "step s", "clips per s"
+        f"{_short(model.name)} by batch size",
+        "batch",
+        "peak MB",
+        "kept MB",
+        "step s",
+        "clips per s",
     )
     for step in model.sweep:
         table.add_row(
@@ -231,13 +249,12 @@ def _budget_table(report: Report) -> Table:
     size = show_bytes(min(budget.limit_bytes for budget in budgets.values()))
     table = _table(
         f"Largest batch within {size}",
-        *("model", "batch", "needs MB", "one more\nneeds MB", "with --checkpoint-\nactivations"),
-        "needs MB",
-        caption="With gradient accumulation every batch size trains in the memory of its "
-        "micro-batch,\nfor which these are the limits.",
+        *("model", "batch", "MB", "MB of\none more", "batch with\ncheckpointing", "MB"),
+        caption="checkpointing: --checkpoint-activations\nbatches of any size train in the "
+        "memory of their micro-batches:\nmbs train --micro-batch",
     )
     for name, budget in budgets.items():
-        table.add_row(name, *_budget_cells(budget))
+        table.add_row(_short(name), *_budget_cells(budget))
     return table
 
 
@@ -249,6 +266,11 @@ def _budget_cells(budget: Budget) -> list[str]:
 
 def _fitting(found: LargestBatch) -> list[str]:
     return [str(found.batch_size) if found.batch_size else "none", _mega(found.peak_bytes)]
+
+
+def _short(name: str) -> str:
+    """The end of a long path."""
+    return name if len(name) <= _LONGEST_NAME else f"...{name[3 - _LONGEST_NAME :]}"
 
 
 def _mega(size: int | None) -> str:

@@ -16,7 +16,7 @@ from mbs_cli.profiling.device_memory import PeakMemory
 from mbs_cli.profiling.request import ProbeRequest
 from mbs_cli.profiling.results import Inference
 
-_LATER_CALLS = 2
+_LATER_CALLS = 1
 _LEVEL = 0.1  # RMS of the made-up signal
 
 

@@ -19,7 +19,7 @@ def write_plot(report: Report, path: Path) -> None:
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
-    figure = Figure(figsize=(8, 5), layout="constrained")
+    figure = Figure(figsize=(9, 5), layout="constrained")
     axes = figure.subplots()
     for place, model in enumerate(report.models):
         sizes, peaks = _points(model)
@@ -41,7 +41,7 @@ def write_plot(report: Report, path: Path) -> None:
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(visible=True, alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False)
+    figure.legend(loc="outside right upper", frameon=False)
     try:
         with atomic_file(path) as partial:
             FigureCanvasAgg(figure).print_figure(partial, format="png", dpi=150)
