@@ -41,21 +41,21 @@ def _is_within(peak: int | None, budget_bytes: int) -> bool:
 def _next_size(
     peaks: Mapping[int, int | None], budget_bytes: int, low: int, high: int | None
 ) -> int:
-    """Where the line through two measured points meets the budget, between `low` and `high`.
+    """Where a line through two measured points meets the budget, between `low` and `high`.
 
-    The middle where there is no such line, or where it has not led there in a few measurements.
+    One is at `low`, the other far from it, as peaks scatter by a few MB from run to run. The
+    middle where there is no such line, or where it has not led there in a few measurements.
     """
     if low == 0:
         return 1
     if high is not None and (peaks[high] is None or len(peaks) > _MEASUREMENTS_BY_LINE):
         return (low + high) // 2
-    points = sorted((size, peak) for size, peak in peaks.items() if peak is not None)
+    measured = {size: peak for size, peak in peaks.items() if peak is not None}
+    furthest = max(measured, key=lambda size: abs(size - low))
     guess = 2 * low
-    if len(points) >= 2:
-        place = max(1, [size for size, _ in points].index(low))
-        (size, peak), (next_size, next_peak) = points[place - 1], points[place]
-        slope = (next_peak - peak) / (next_size - size)
+    if furthest != low:
+        slope = (measured[furthest] - measured[low]) / (furthest - low)
         if slope > 0:
-            guess = int(next_size + (budget_bytes - next_peak) / slope)
+            guess = low + int((budget_bytes - measured[low]) / slope)
     most = _MOST_CLIPS if high is None else high - 1
     return min(max(guess, low + 1), most)

@@ -19,15 +19,15 @@ from torch.utils._pytree import tree_iter
 class LiveBytes(TorchDispatchMode):
     """While entered, follows the storages that operators make.
 
-    `existing` were there before and are left out, whatever is done to them. `on_backward` is
-    called where the forward pass ends: about there a training step needs most.
+    `existing` were there before and are left out, whatever is done to them. `on_peak` is called
+    where the count rises to a new peak, in steps of 1 %.
     """
 
     def __init__(
-        self, existing: Iterable[Tensor], on_backward: Callable[[], None] = lambda: None
+        self, existing: Iterable[Tensor], on_peak: Callable[[], None] = lambda: None
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self._on_backward = on_backward
+        self._on_peak, self._told_at = on_peak, 0.0
         self.now = 0
         self.peak = 0
         self.at_backward: int | None = None  # what the forward pass left: kept for the backward
@@ -50,7 +50,6 @@ class LiveBytes(TorchDispatchMode):
         """The first tensor that is asked for again tells that the backward pass begins."""
         if self.at_backward is None:
             self.at_backward = self.now
-            self._on_backward()
         return tensor
 
     def __torch_dispatch__(
@@ -80,3 +79,6 @@ class LiveBytes(TorchDispatchMode):
         self._references[key] = weakref.ref(storage, release)
         self.now += size
         self.peak = max(self.peak, self.now)
+        if self.now > 1.01 * self._told_at:
+            self._told_at = self.now
+            self._on_peak()

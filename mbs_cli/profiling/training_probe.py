@@ -104,11 +104,11 @@ def _count_step(learner: Learner, step: Callable[[int], None]) -> tuple[MemoryPa
     optimizer = [*states, *learner.average.values.values()]
     weights = [*model.parameters(), *model.buffers()]
     learner.optimizer.zero_grad(set_to_none=True)
-    gaps: list[int] = []
+    gaps = 0
 
     def note_gaps() -> None:
-        if learner.device.type == "cpu":
-            gaps.append(heap_gap_bytes())
+        nonlocal gaps
+        gaps = heap_gap_bytes() if learner.device.type == "cpu" else 0
 
     with ScanCalls() as calls, LiveBytes([*weights, *optimizer], note_gaps) as live:
         step(_MOST_STEPS)
@@ -120,7 +120,7 @@ def _count_step(learner: Learner, step: Callable[[int], None]) -> tuple[MemoryPa
         optimizer=_bytes_of(optimizer),
         kept_for_backward=kept,
         temporaries=max(0, live.peak - kept - gradients),
-        heap_gaps=sum(gaps),
+        heap_gaps=gaps,
     ), calls
 
 
