@@ -25,7 +25,7 @@ from mbs_cli.enhancement.report import (
     Status,
 )
 
-_COMPILING = "compiling kernels once, about 10 s"
+_COMPILING = "compiling kernels once, about 20 s"
 
 
 @contextmanager

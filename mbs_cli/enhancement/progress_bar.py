@@ -31,7 +31,7 @@ def _show(bar: Any, event: Event) -> None:
         case Started(seconds=seconds):
             bar.reset(total=round(seconds, 2))
         case CompilingKernels():
-            bar.set_postfix_str("compiling kernels once, about 10 s")
+            bar.set_postfix_str("compiling kernels once, about 20 s")
         case Advanced(seconds=seconds):
             bar.set_postfix_str("")
             bar.update(round(seconds, 2))

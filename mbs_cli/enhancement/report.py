@@ -100,7 +100,7 @@ class ModelLoaded:
 
 @dataclass(frozen=True)
 class CompilingKernels:
-    """The first run on this machine compiles the scan kernels, about 10 s."""
+    """The first run on this machine compiles the kernels, about 20 s."""
 
 
 @dataclass(frozen=True)

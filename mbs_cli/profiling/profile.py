@@ -33,7 +33,7 @@ def profile_models(
     device = resolve_device(options.device)
     benches = [Bench(subject, options, device, on_start) for subject in find_subjects(names)]
     if device.type == "cpu" and kernels_need_compiling():
-        on_start("compiling kernels once, about 10 s")
+        on_start("compiling kernels once, about 20 s")
         _compile_kernels()
     models = tuple(_profile(bench) for bench in benches)
     _check_budgets(models)

@@ -27,6 +27,7 @@ from mbs_cli.audio.stft import stft
 
 checkpoint, room_mb, *paths = sys.argv[1:]
 torch.set_num_threads(1)
+torch.is_autocast_enabled = lambda _: True  # plain torch: the kernels need less than the files
 threading.stack_size(256 * 1024)  # or the stacks of reading and writing take most of it
 model = mbs_cli.load_model(checkpoint, "cpu")
 mbs_cli.enhance_array(torch.randn(1_600).numpy(), 16_000, model=model, device="cpu")
