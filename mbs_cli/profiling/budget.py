@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from mbs_cli.profiling.options import MOST_CLIPS
 from mbs_cli.profiling.results import LargestBatch
 
-_MOST_CLIPS = 1 << 16
 _MEASUREMENTS_BY_LINE = 5
 
 # The peak in bytes at a batch size; None where it does not fit into memory at all.
@@ -27,7 +27,7 @@ def largest_batch(
         fitting = [size for size, peak in peaks.items() if _is_within(peak, budget_bytes)]
         low = max(fitting, default=0)
         high = min((size for size in peaks if size > low), default=None)
-        if low + 1 == high or low == _MOST_CLIPS:
+        if low + 1 == high or low == MOST_CLIPS:
             break
         size = _next_size(peaks, budget_bytes, low, high)
         peaks[size] = peak_at(size)
@@ -57,5 +57,5 @@ def _next_size(
         slope = (measured[furthest] - measured[low]) / (furthest - low)
         if slope > 0:
             guess = low + int((budget_bytes - measured[low]) / slope)
-    most = _MOST_CLIPS if high is None else high - 1
+    most = MOST_CLIPS if high is None else high - 1
     return min(max(guess, low + 1), most)

@@ -31,7 +31,7 @@ def component_tree(model: nn.Module) -> Component:
     Multiply-adds are those of a forward pass as training computes it: matrix products by torch's
     FLOP counter, scans by their own formula (`mbs_cli.models.scan.flops`: two of its operations
     count as one multiply-add), convolutions one per tap, LSTMs by the products with their weights.
-    Elementwise work is left out, as is custom.
+    Elementwise work is left out, as usual.
     """
     macs = _macs_by_module(model)
     return _component("", type(model).__name__, model, macs)

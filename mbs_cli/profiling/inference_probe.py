@@ -37,7 +37,7 @@ def measure_inference(request: ProbeRequest, device: torch.device) -> Inference:
             start = time.perf_counter()
             enhance_array(signal, SAMPLE_RATE_HZ, model=model, device=device.type)
             times.append(time.perf_counter() - start)
-    except (MemoryError, RuntimeError) as error:
+    except (MemoryError, OSError, RuntimeError) as error:
         if not is_out_of_memory(error):
             raise
         return Inference(request.seconds, fits=False, peak_bytes=None)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from mbs_cli.errors import UsageError
 
+MOST_CLIPS = 1 << 16
 _SHORTEST_SECONDS, _LONGEST_SECONDS = 0.1, 3600.0
 
 
@@ -24,8 +25,8 @@ class ProfileOptions:
     def __post_init__(self) -> None:
         for flag, sizes in (("--batch-size", (self.batch_size,)), ("--sweep", self.sweep)):
             for size in sizes:
-                if size < 1:
-                    raise UsageError(f"{flag} {size}: expected at least 1 clip")
+                if not 1 <= size <= MOST_CLIPS:
+                    raise UsageError(f"{flag} {size}: expected 1 to {MOST_CLIPS:,} clips")
         if not _SHORTEST_SECONDS <= self.seconds <= _LONGEST_SECONDS:
             raise UsageError(
                 f"--seconds {self.seconds:g}: expected a number from {_SHORTEST_SECONDS:g} "

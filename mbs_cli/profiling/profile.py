@@ -33,8 +33,7 @@ def profile_models(
     device = resolve_device(options.device)
     benches = [Bench(subject, options, device, on_start) for subject in find_subjects(names)]
     if device.type == "cpu" and kernels_need_compiling():
-        on_start("compiling kernels once, about 20 s")
-        _compile_kernels()
+        on_start("the first measurement compiles the kernels, about 20 s")
     models = tuple(_profile(bench) for bench in benches)
     _check_budgets(models)
     return Report(
@@ -42,15 +41,6 @@ def profile_models(
         date=datetime.now().astimezone().isoformat(timespec="seconds"),
         models=models,
     )
-
-
-def _compile_kernels() -> None:
-    import torch
-
-    from mbs_cli.models.mamba import Mamba
-
-    outputs, _ = Mamba(features=16, expand=1, states=2, step_rank=1)(torch.zeros(2, 4, 16))
-    outputs.sum().backward()
 
 
 def _profile(bench: Bench) -> ModelProfile:
@@ -67,7 +57,11 @@ def _profile(bench: Bench) -> ModelProfile:
     return ModelProfile(
         name=subject.name,
         parameters=tree.parameters,
-        checkpoint_bytes=checkpoint_bytes(model, subject.preset),
+        checkpoint_bytes=(
+            checkpoint_bytes(model, subject.preset)
+            if subject.path is None
+            else subject.path.stat().st_size
+        ),
         is_causal=subject.config.is_causal,
         macs_per_second=tree.macs_per_second,
         components=tree,

@@ -91,7 +91,7 @@ class LargestBatch:
 
     batch_size: int  # 0: not even one clip fits
     peak_bytes: int | None  # at that batch size
-    next_peak_bytes: int | None  # one clip more; None: it did not fit into memory at all
+    next_peak_bytes: int | None  # one clip more; None: far more than the budget, or than there is
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ class Subject:
     name: str  # as the user gave it
     preset: str  # from which `switches` lead to the config
     switches: tuple[str, ...] = ()
+    path: Path | None = None  # of a checkpoint
 
     @property
     def config(self) -> ModelConfig:
@@ -48,4 +49,4 @@ def _find_subject(name: str) -> Subject:
     except CheckpointError as error:
         raise UsageError(error.message, error.hint) from error
     switches = tuple(f"{field}={value}" for field, value in asdict(model.config).items())
-    return Subject(name, architecture_of(model.config), switches)
+    return Subject(name, architecture_of(model.config), switches, path)

@@ -23,7 +23,7 @@ from mbs_cli.training.step import Learner
 
 _LEAST_STEPS = 2  # the second is the first that finds the optimizer's state beside everything else
 _MOST_STEPS = 6
-_SECONDS_OF_STEPS = 4.0  # of more steps, so that a short one is timed well
+_SECONDS_OF_STEPS = 2.0  # of more steps, so that a short one is timed well
 _LEVEL = 0.1  # RMS of the made-up clips; their content decides nothing here
 
 
@@ -33,7 +33,7 @@ def measure_training(request: ProbeRequest, device: torch.device) -> Training:
     peak = PeakMemory(device)
     try:
         return _measure(request, device, clips, peak)
-    except (MemoryError, RuntimeError) as error:
+    except (MemoryError, OSError, RuntimeError) as error:
         if not is_out_of_memory(error):
             raise
     return request.does_not_fit(peak.bytes())
@@ -85,11 +85,11 @@ def _wait_for(device: torch.device) -> None:
         torch.mps.synchronize()
 
 
-def _time_steps(step: Callable[[int], None], least: bool) -> tuple[float, float]:
+def _time_steps(step: Callable[[int], None], peak_only: bool) -> tuple[float, float]:
     """Seconds of the first step, and of the fastest later one."""
     times: list[float] = []
     while len(times) < _LEAST_STEPS or (
-        not least and len(times) < _MOST_STEPS and sum(times) < _SECONDS_OF_STEPS
+        not peak_only and len(times) < _MOST_STEPS and sum(times) < _SECONDS_OF_STEPS
     ):
         start = time.perf_counter()
         step(len(times))

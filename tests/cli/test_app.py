@@ -24,7 +24,8 @@ def test_help_is_instant(run_mbs):
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["enhance", "--help"], ["score", "--help"], ["--version"]]
+    "arguments",
+    [["--help"], ["enhance", "--help"], ["score", "--help"], ["profile", "--help"], ["--version"]],
 )
 def test_help_imports_nothing_slow(arguments):
     script = (

@@ -9,20 +9,20 @@ import pytest
 
 from tests.conftest import EXAMPLES, MbsRunner
 
-BRIEFLY = ["--batch-size", 1, "--seconds", 0.3]
+BRIEFLY = ["--batch-size", 1, "--seconds", 0.3, "--threads", 1]
 
 
 def test_a_preset_and_a_checkpoint(
     run_mbs: MbsRunner, small_checkpoint: Path, tmp_path: Path
 ) -> None:
     outputs = ["--json", "profile.json", "--plot", "memory.png", "--sweep", "2,1"]
-    budget = ["--budget", "100MB"]
-    result = run_mbs("profile", small_checkpoint, *BRIEFLY, *outputs, *budget, timeout=600)
+    result = run_mbs("profile", small_checkpoint, *BRIEFLY, *outputs, timeout=600)
     assert result.returncode == 0, result.stderr
     report = json.loads((tmp_path / "profile.json").read_text())
     (model,) = report["models"]
     assert model["name"] == str(small_checkpoint)
     assert model["parameters"] == model["components"]["parameters"] == 532_957
+    assert model["checkpoint_bytes"] == small_checkpoint.stat().st_size
     assert model["macs_per_second"] > 0
     training = model["training"]
     assert (training["batch_size"], training["seconds"]) == (1, 0.3)
@@ -33,19 +33,9 @@ def test_a_preset_and_a_checkpoint(
     assert model["inference"]["real_time_factor"] > 0
     assert [row["batch_size"] for row in model["sweep"]] == [1, 2]
     assert model["sweep"][0]["peak_bytes"] < model["sweep"][1]["peak_bytes"]
-    for found in (model["budget"]["plain"], model["budget"]["checkpointed"]):
-        assert found["peak_bytes"] <= 100_000_000 < found["next_peak_bytes"]
-    assert model["budget"]["plain"]["batch_size"] <= model["budget"]["checkpointed"]["batch_size"]
     assert report["machine"]["scan_implementation"] == "cpu"
     assert report["command"].startswith("mbs profile")
-    for title in (
-        "Models",
-        "by component",
-        "Memory of one training step",
-        "naive scan",
-        "Speed",
-        "Largest batch",
-    ):
+    for title in ("Models", "by component", "Memory of one training step", "naive scan", "Speed"):
         assert title in result.stdout
     assert (tmp_path / "memory.png").read_bytes().startswith(b"\x89PNG")
 
@@ -60,9 +50,10 @@ def test_a_budget_too_small_for_one_clip_says_what_it_needs(run_mbs: MbsRunner) 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--batch-size", 0], "--batch-size 0: expected at least 1"),
+        (["--batch-size", 0], "--batch-size 0: expected 1 to 65,536 clips"),
+        (["--batch-size", 10**18], "expected 1 to 65,536 clips"),
         (["--sweep", "a,b"], "--sweep a,b: expected batch sizes"),
-        (["--sweep", "1,0"], "--sweep 0: expected at least 1"),
+        (["--sweep", "1,0"], "--sweep 0: expected 1 to 65,536 clips"),
         (["--seconds", 0], "--seconds 0: expected a number from 0.1"),
         (["--seconds", "nan"], "--seconds nan: expected a number"),
         (["--threads", 0], "--threads 0: expected at least 1"),

@@ -16,7 +16,7 @@ from mbs_cli.profiling.request import ProbeRequest
 
 
 def training_request(preset: str, **options: object) -> ProbeRequest:
-    return ProbeRequest("training", preset, (), "cpu", **{"batch_size": 2, **options})
+    return ProbeRequest("training", preset, (), "cpu", **{"batch_size": 2, "threads": 1, **options})
 
 
 def test_requests_survive_their_way_to_the_process() -> None:
