@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mbs_cli.atomic_file import atomic_file
+from mbs_cli.commands.text_output import STDOUT, check_target, write_text
 from mbs_cli.device import Device
 from mbs_cli.errors import UsageError
 from mbs_cli.models.config import PRESETS
@@ -20,7 +20,6 @@ from mbs_cli.profiling.options import ProfileOptions
 if TYPE_CHECKING:
     from mbs_cli.profiling.results import Report
 
-_STDOUT = "-"
 _SIZES_TO_PLOT = (1, 2, 4, 6, 8)
 _DEFAULTS = ProfileOptions()
 
@@ -95,7 +94,8 @@ def profile(
         budget_bytes=None if budget is None else parse_bytes(budget),
     )
     for target in (as_json, plot):
-        _check_target(target)
+        if target is not None:
+            check_target(target)
     from mbs_cli.commands.profile_display import open_display, print_tables
     from mbs_cli.profiling.profile import profile_models
 
@@ -108,7 +108,7 @@ def profile(
         write_plot(report, plot)
     if as_json is not None:
         _write_json(report, as_json)
-    if as_json != _STDOUT:
+    if as_json != STDOUT:
         print_tables(report)
 
 
@@ -122,26 +122,7 @@ def _sizes(text: str | None) -> tuple[int, ...]:
     return tuple(sorted({int(part) for part in parts}))
 
 
-def _check_target(target: str | Path | None) -> None:
-    """Raise UsageError, before any work, for an output that cannot be written."""
-    if target is None or target == _STDOUT:
-        return
-    path = Path(target)
-    if not path.parent.is_dir() or path.is_dir():
-        raise UsageError(f"{path}: cannot be written there", "name a file in a folder that exists")
-
-
 def _write_json(report: Report, target: str) -> None:
     import json
 
-    text = json.dumps(report.to_json(), indent=1, allow_nan=False) + "\n"
-    if target == _STDOUT:
-        sys.stdout.write(text)
-        return
-    try:
-        with atomic_file(Path(target)) as partial:
-            partial.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise UsageError(
-            f"{target}: cannot be written ({error.strerror})", "choose another place"
-        ) from error
+    write_text(target, json.dumps(report.to_json(), indent=1, allow_nan=False) + "\n")

@@ -9,14 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mbs_cli.atomic_file import atomic_file
 from mbs_cli.commands.exit_code import ExitCode
+from mbs_cli.commands.text_output import STDOUT, check_target, write_text
 from mbs_cli.errors import UsageError
 
 if TYPE_CHECKING:
     from mbs_cli.scoring.comparison import Comparison
-
-_STDOUT = "-"
 
 
 def score(
@@ -113,7 +111,7 @@ def score(
         )
     _write(comparison, csv, as_json, html)
     print_findings(comparison)
-    if _STDOUT not in outputs:
+    if STDOUT not in outputs:
         print_tables(comparison)
     if not comparison.is_complete:
         raise typer.Exit(ExitCode.INTERRUPTED)
@@ -137,13 +135,10 @@ def _outputs(csv: str | None, as_json: str | None, html: Path | None) -> list[st
         from mbs_cli.scoring.report.page import check_report_path
 
         check_report_path(html)
-    if wanted.count(_STDOUT) > 1:
+    if wanted.count(STDOUT) > 1:
         raise UsageError("--csv - and --json - both go to standard output", "give one a file name")
     for target in wanted:
-        if target != _STDOUT and (not Path(target).parent.is_dir() or Path(target).is_dir()):
-            raise UsageError(
-                f"{target}: cannot be written there", "name a file in a folder that exists"
-            )
+        check_target(target)
     return wanted
 
 
@@ -169,26 +164,11 @@ def _write(comparison: Comparison, csv: str | None, as_json: str | None, html: P
     from mbs_cli.scoring.csv_table import csv_text
 
     if csv is not None:
-        _write_text(csv, csv_text(comparison))
+        write_text(csv, csv_text(comparison))
     if as_json is not None:
         text = json.dumps(comparison.to_json(), indent=1, ensure_ascii=False, allow_nan=False)
-        _write_text(as_json, text + "\n")
+        write_text(as_json, text + "\n")
     if html is not None:
         from mbs_cli.scoring.report.page import write_report
 
         write_report(comparison, html)
-
-
-def _write_text(target: str, text: str) -> None:
-    """To standard output, or to a file that is never half written."""
-    if target == _STDOUT:
-        sys.stdout.buffer.write(text.encode("utf-8"))
-        sys.stdout.flush()
-        return
-    try:
-        with atomic_file(Path(target)) as partial:
-            partial.write_bytes(text.encode("utf-8"))
-    except OSError as error:
-        raise UsageError(
-            f"{target}: cannot be written ({error.strerror})", "choose another place"
-        ) from error
