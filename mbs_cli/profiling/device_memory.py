@@ -5,12 +5,12 @@ from __future__ import annotations
 import ctypes
 import gc
 import platform
-import re
 import sys
-from pathlib import Path
 
 import psutil
 import torch
+
+from mbs_cli.training.peak_memory import peak_resident_bytes
 
 
 class PeakMemory:
@@ -38,29 +38,11 @@ class PeakMemory:
     def _peak(self) -> int:
         if self._device.type == "cuda":
             return torch.cuda.max_memory_allocated(self._device)
-        return _driver_bytes() if self._device.type == "mps" else _peak_resident_bytes()
+        return _driver_bytes() if self._device.type == "mps" else peak_resident_bytes()
 
 
 def _driver_bytes() -> int:
     return torch.mps.driver_allocated_memory()
-
-
-def _peak_resident_bytes() -> int:
-    """The largest resident size of this process so far.
-
-    On Linux not from getrusage: what that says outlives the call by which a program starts, so
-    a child begins with the peak of its parent.
-    """
-    if sys.platform == "win32":
-        return int(psutil.Process().memory_info().peak_wset)
-    status = Path("/proc/self/status")
-    found = re.search(r"VmHWM:\s+(\d+) kB", status.read_text()) if status.exists() else None
-    if found:
-        return 1024 * int(found[1])
-    import resource
-
-    unit = 1 if sys.platform == "darwin" else 1024
-    return unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 def total_bytes(device: torch.device) -> int:
