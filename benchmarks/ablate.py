@@ -26,6 +26,10 @@ from mbs_cli.scoring.interval import bootstrap_interval
 from mbs_cli.scoring.metrics import METRICS
 
 METRICS_SHOWN = ("pesq_wb", "stoi", "si_sdr", "cbak", "dnsmos_ovrl")
+AUGMENTATIONS = (
+    *("second-noise", "equaliser", "room", "narrow-band"),
+    *("overload", "noise-alone", "speech-alone"),
+)
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}
 
 
@@ -66,6 +70,15 @@ VARIANTS = (
         "decoder_hidden=96",
     ),
     Variant("bsrnn", "the published band-split RNN", ("--model=bsrnn",)),
+    Variant(
+        "more-losses",
+        "losses of samples, phase and consistency as well",
+        ("--time-weight=50", "--phase-weight=8", "--consistency-weight=10", "--complex-weight=10"),
+    ),
+    Variant("metric", "a discriminator of PESQ as well", ("--metric-weight=1.3",)),
+    Variant("over-attenuation", "lost speech weighs twice", ("--over-attenuation-weight=90",)),
+    Variant("no-ema", "the weights as they are, not averaged", ("--ema-decay=0",)),
+    Variant("plain-mixtures", "no augmentation", tuple(f"--{name}=0" for name in AUGMENTATIONS)),
 )
 
 
