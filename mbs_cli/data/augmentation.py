@@ -1,9 +1,11 @@
-"""What happens to sound on its way to a microphone: rooms, tone controls, overload.
+"""What happens to sound on its way to a listener: rooms, tone controls, overload, codecs.
 
 Arrays are float32 (S,) at 16 kHz; `rng` decides everything random.
 """
 
 from __future__ import annotations
+
+import io
 
 import numpy as np
 
@@ -54,6 +56,33 @@ def overload(samples: Samples, share: float) -> Samples:
     """Clipped at that share of the peak."""
     limit = share * float(np.abs(samples).max())
     return np.clip(samples, -limit, limit)
+
+
+def sped_up(samples: Samples, factor: float) -> Samples:
+    """The sound at `factor` times the speed and the pitch, so much shorter."""
+    import soxr
+
+    faster: Samples = soxr.resample(samples, factor * SAMPLE_RATE_HZ, SAMPLE_RATE_HZ)
+    return faster
+
+
+def through_codec(samples: Samples, is_opus: bool, strength: float) -> Samples:
+    """What Opus (about 10 to 30 kbit/s) or MP3 (16 to 40) leaves of the sound, without delay.
+
+    `strength` from 0 to 1 is how much is saved.
+    """
+    import soundfile
+
+    kind, subtype = ("OGG", "OPUS") if is_opus else ("MP3", "MPEG_LAYER_III")
+    low, high = (0.92, 1.0) if is_opus else (0.5, 0.98)  # libsndfile's compression levels
+    level = low + strength * (high - low)
+    coded = io.BytesIO()
+    soundfile.write(
+        coded, samples, SAMPLE_RATE_HZ, format=kind, subtype=subtype, compression_level=level
+    )
+    coded.seek(0)
+    decoded, _ = soundfile.read(coded, len(samples), dtype="float32")
+    return np.pad(decoded, (0, len(samples) - len(decoded)))
 
 
 def band_stop(samples: Samples, low_hz: float, high_hz: float) -> Samples:

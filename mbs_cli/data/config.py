@@ -10,6 +10,10 @@ from mbs_cli.options import flags_of, option
 
 _SHARES = (
     "second_noise",
+    "babble",
+    "synthetic_noise",
+    "speed",
+    "codec",
     "equaliser",
     "room",
     "narrow_band",
@@ -34,6 +38,16 @@ class MixingConfig:
     level_dbfs: tuple[float, float] = (-35.0, -15.0)  # level of the active speech
     second_voice_gap_seconds: float = 0.3  # longest pause between two clips strung together
     second_noise: float = option("Probability of a second noise on top of the first.", default=0.3)
+    babble: float = option(
+        "Probability that the noise is three to eight voices of the training speech.", default=0.0
+    )
+    synthetic_noise: float = option(
+        "Probability that the noise is computed: hum, hiss or crackle.", default=0.0
+    )
+    speed: float = option(
+        "Probability that a voice is up to 15 % faster or slower, and as much higher or lower.",
+        default=0.0,
+    )
     equaliser: float = option(
         "Probability of a random tone control, for speech and for noise.", default=0.5
     )
@@ -42,6 +56,9 @@ class MixingConfig:
     )
     narrow_band: float = option("Probability of a narrow-band line.", default=0.04)
     overload: float = option("Probability that the mixture is clipped.", default=0.03)
+    codec: float = option(
+        "Probability that the mixture goes through Opus or MP3 at a low bit rate.", default=0.0
+    )
     noise_alone: float = option("Probability of noise alone, with a silent target.", default=0.02)
     speech_alone: float = option("Probability of clean speech as the input.", default=0.03)
     remix: float = option(
@@ -60,6 +77,11 @@ class MixingConfig:
         if self.noise_alone + self.speech_alone > 1:
             raise UsageError(
                 f"--noise-alone {self.noise_alone} and --speech-alone {self.speech_alone}: "
+                "expected no more than 1 together"
+            )
+        if self.babble + self.synthetic_noise > 1:
+            raise UsageError(
+                f"--babble {self.babble} and --synthetic-noise {self.synthetic_noise}: "
                 "expected no more than 1 together"
             )
         if not 0.1 <= self.segment_seconds <= 60:

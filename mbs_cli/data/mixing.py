@@ -13,12 +13,23 @@ import numpy as np
 
 from mbs_cli.audio.parameters import SAMPLE_RATE_HZ
 from mbs_cli.audio.samples import Samples
-from mbs_cli.data.augmentation import in_room, low_pass, overload, random_equaliser
+from mbs_cli.data.augmentation import (
+    in_room,
+    low_pass,
+    overload,
+    random_equaliser,
+    sped_up,
+    through_codec,
+)
 from mbs_cli.data.cache import AudioStore
 from mbs_cli.data.config import MixingConfig
 from mbs_cli.data.split import Recording
+from mbs_cli.data.synthetic_noise import synthetic_noise
 
 _FRAME = SAMPLE_RATE_HZ // 50  # 20 ms, for the activity of speech
+_BABBLE_VOICES = (3, 8)
+_FEWEST_SPEAKERS = 4  # of whom babble can be made
+_SPEED_CHANGE = 0.15  # at most
 _ACTIVE_BELOW_PEAK_DB = 30.0  # frames quieter than the loudest by more count as pauses
 
 
@@ -130,11 +141,12 @@ class Mixer:
         """A noisy input and its clean target, each (segment_seconds * 16000,)."""
         config = self.config
         level = 10 ** (rng.uniform(*config.level_dbfs) / 20)
-        speech, target = self._draw_speech(rng)
+        speaker = self.speech.draw_group(rng)
+        speech, target = self._draw_speech(speaker, rng)
         rms = active_rms(target)
         gain = np.float32(level / rms if rms > 0 else 0.0)
         speech, target = speech * gain, target * gain
-        noise = scale_to_snr(target, self._draw_noise(rng), rng.uniform(*config.snr_db))
+        noise = scale_to_snr(target, self._draw_noise(speaker, rng), rng.uniform(*config.snr_db))
         kind = rng.random()
         if kind < config.noise_alone:
             speech, target = np.zeros_like(speech), np.zeros_like(target)
@@ -142,24 +154,53 @@ class Mixer:
             speech, noise = target, np.zeros_like(noise)
         return self._degrade(speech + noise, target, rng)
 
-    def _draw_speech(self, rng: np.random.Generator) -> tuple[Samples, Samples]:
+    def _draw_speech(self, speaker: int, rng: np.random.Generator) -> tuple[Samples, Samples]:
         """The voice as the microphone gets it, and as the listener should."""
-        gap = round(self.config.second_voice_gap_seconds * SAMPLE_RATE_HZ)
-        speech = self.speech.draw(rng, self.samples, self.speech.draw_group(rng), gap)
+        speech = self._draw_voice(speaker, rng)
         if rng.random() < self.config.equaliser:
             speech = random_equaliser(speech, rng)
         if self.rooms is None or rng.random() >= self.config.room:
             return speech, speech
         return in_room(speech, self.rooms.read(int(rng.integers(len(self.rooms)))))
 
-    def _draw_noise(self, rng: np.random.Generator) -> Samples:
-        noise = self.noise.draw(rng, self.samples, self.noise.draw_group(rng))
+    def _draw_voice(self, speaker: int, rng: np.random.Generator) -> Samples:
+        gap = round(self.config.second_voice_gap_seconds * SAMPLE_RATE_HZ)
+        if rng.random() >= self.config.speed:
+            return self.speech.draw(rng, self.samples, speaker, gap)
+        factor = rng.uniform(1 - _SPEED_CHANGE, 1 + _SPEED_CHANGE)
+        samples = int(np.ceil(self.samples * factor)) + 1
+        return sped_up(self.speech.draw(rng, samples, speaker, gap), factor)[: self.samples]
+
+    def _draw_noise(self, speaker: int, rng: np.random.Generator) -> Samples:
+        noise = self._draw_one_noise(speaker, rng)
         if rng.random() < self.config.second_noise:
             other = self.noise.draw(rng, self.samples, self.noise.draw_group(rng))
             peak = float(np.abs(other).max())
             share = rng.uniform(0.2, 1.0) * float(np.abs(noise).max()) / peak if peak > 0 else 0.0
             noise = noise + np.float32(share) * other
         return random_equaliser(noise, rng) if rng.random() < self.config.equaliser else noise
+
+    def _draw_one_noise(self, speaker: int, rng: np.random.Generator) -> Samples:
+        """Recorded, made of voices other than the speaker's, or computed."""
+        kind = rng.random()
+        if kind < self.config.babble and len(self.speech.groups) >= _FEWEST_SPEAKERS:
+            return self._babble(speaker, rng)
+        if self.config.babble <= kind < self.config.babble + self.config.synthetic_noise:
+            return synthetic_noise(self.samples, rng)
+        return self.noise.draw(rng, self.samples, self.noise.draw_group(rng))
+
+    def _babble(self, speaker: int, rng: np.random.Generator) -> Samples:
+        """Several voices at once, each about as loud as the next."""
+        babble = np.zeros(self.samples, np.float32)
+        for _ in range(rng.integers(_BABBLE_VOICES[0], _BABBLE_VOICES[1] + 1)):
+            other = speaker
+            while other == speaker:
+                other = self.speech.draw_group(rng)
+            voice = self.speech.draw(rng, self.samples, other)
+            rms = active_rms(voice)
+            if rms > 0:
+                babble += voice * np.float32(rng.uniform(0.4, 1.0) / rms)
+        return babble
 
     def _degrade(
         self, noisy: Samples, target: Samples, rng: np.random.Generator
@@ -170,4 +211,6 @@ class Mixer:
             noisy, target = low_pass(noisy, cutoff_hz), low_pass(target, cutoff_hz)
         if rng.random() < self.config.overload:
             noisy = overload(noisy, rng.uniform(0.3, 0.9))
+        if rng.random() < self.config.codec:
+            noisy = through_codec(noisy, is_opus=rng.random() < 0.5, strength=rng.random())
         return within_full_scale(noisy, target)

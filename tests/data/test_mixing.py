@@ -9,10 +9,17 @@ import numpy as np
 import pytest
 import soundfile
 
-from mbs_cli.data.augmentation import in_room
+from mbs_cli.data.augmentation import in_room, sped_up, through_codec
 from mbs_cli.data.cache import AudioStore, open_store
 from mbs_cli.data.config import MixingConfig
 from mbs_cli.data.mixing import GroupSampler, Mixer, active_rms, scale_to_snr
+from mbs_cli.data.synthetic_noise import (
+    MAINS_HZ,
+    coloured_noise,
+    crackle,
+    hum,
+    synthetic_noise,
+)
 from mbs_cli.errors import UsageError
 
 CLEAN = sorted((Path(__file__).resolve().parents[2] / "examples" / "clean").glob("*.flac"))
@@ -121,3 +128,87 @@ def test_a_room_keeps_length_alignment_and_the_direct_sound() -> None:
 def test_values_that_make_no_sense_are_named(fields: dict[str, object], message: str) -> None:
     with pytest.raises(UsageError, match=message):
         MixingConfig(**fields)
+
+
+def test_more_kinds_of_noise_and_damage_keep_every_promise(store: AudioStore) -> None:
+    config = replace(MixingConfig(), babble=0.4, synthetic_noise=0.4, speed=0.5, codec=0.3)
+    groups = [str(number % 4) for number in range(len(store))]
+    sampler = GroupSampler(store, groups)
+    mixer, again = (Mixer(sampler, sampler, store, config, 3) for _ in range(2))
+    for number in range(40):
+        noisy, target = mixer.clip(number)
+        for samples, same in zip((noisy, target), again.clip(number), strict=True):
+            np.testing.assert_array_equal(samples, same)
+            assert samples.shape == (32_000,)
+            assert samples.dtype == np.float32
+            assert np.isfinite(samples).all()
+            assert np.abs(samples).max() <= 1.5  # a codec may overshoot
+
+
+def test_babble_is_of_other_voices_and_needs_four_speakers(store: AudioStore) -> None:
+    config = replace(PLAIN, babble=1.0, speech_alone=0.0)
+    sampler = GroupSampler(store, [str(number) for number in range(len(store))])
+    silence = GroupSampler(_Silence(), [""])
+    noisy, target = Mixer(sampler, silence, None, config, 0).clip(0)
+    assert active_rms(noisy - target) > 0.001
+    few = GroupSampler(store, [str(number % 3) for number in range(len(store))])
+    noisy, target = Mixer(few, silence, None, config, 0).clip(0)
+    np.testing.assert_allclose(noisy, target, atol=1e-6)
+
+
+class _Silence:
+    """Ten seconds without a sound."""
+
+    def __len__(self) -> int:
+        return 1
+
+    def length(self, number: int) -> int:
+        return 160_000
+
+    def read(self, number: int, start: int = 0, count: int | None = None) -> np.ndarray:
+        return np.zeros(self.length(number) if count is None else count, np.float32)
+
+
+@pytest.mark.parametrize("kind", [hum, coloured_noise, crackle, synthetic_noise])
+@pytest.mark.parametrize("seed", range(20))
+def test_computed_noise_sounds_always(kind, seed: int) -> None:  # type: ignore[no-untyped-def]
+    noise = kind(32_000, np.random.default_rng(seed))
+    assert noise.shape == (32_000,)
+    assert noise.dtype == np.float32
+    assert np.isfinite(noise).all()
+    assert noise.std() > 1e-5
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_hum_is_of_mains(seed: int) -> None:
+    loudest_hz = np.abs(np.fft.rfft(hum(160_000, np.random.default_rng(seed)))).argmax() / 10
+    order = [max(round(loudest_hz / mains_hz), 1) for mains_hz in MAINS_HZ]
+    errors = [abs(loudest_hz / n / mains - 1) for n, mains in zip(order, MAINS_HZ, strict=True)]
+    assert min(errors) < 0.012
+
+
+def test_coloured_noise_goes_from_white_to_brown() -> None:
+    noises = [coloured_noise(32_000, np.random.default_rng(seed)) for seed in range(20)]
+    tilts = [np.diff(noise).std() / noise.std() for noise in noises]  # white: 1.41
+    assert min(tilts) < 0.3
+    assert max(tilts) > 1.0
+
+
+def test_a_faster_voice_is_shorter_and_higher() -> None:
+    seconds = np.arange(16_000) / 16_000
+    faster = sped_up(np.sin(2 * np.pi * 1000 * seconds).astype(np.float32), 1.25)
+    assert faster.shape == (12_800,)
+    assert np.abs(np.fft.rfft(faster)).argmax() == 1000  # of 0.8 s: 1250 Hz
+
+
+@pytest.mark.parametrize("is_opus", [True, False])
+@pytest.mark.parametrize("strength", [0.0, 1.0])
+def test_a_codec_does_damage_and_keeps_time(is_opus: bool, strength: float) -> None:
+    voice = speech()[:32_000]
+    coded = through_codec(voice, is_opus=is_opus, strength=strength)
+    assert coded.shape == voice.shape
+    padded = [np.fft.rfft(samples, 64_000) for samples in (voice, coded)]
+    lag = int(np.fft.irfft(padded[1] * padded[0].conj()).argmax())
+    assert lag == 0
+    ratio_db = 10 * np.log10(np.square(voice).sum() / np.square(coded - voice).sum())
+    assert 3 < ratio_db < 30

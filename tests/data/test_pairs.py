@@ -22,7 +22,9 @@ PAIRS = [
     for clean in sorted((EXAMPLES / "clean").glob("*.flac"))
 ]
 RECORDED = replace(MixingConfig(), remix=0.0)
-REMIXED = replace(MixingConfig(), remix=1.0, second_noise=0.0, overload=0.0, equaliser=0.0)
+REMIXED = replace(
+    MixingConfig(), remix=1.0, second_noise=0.0, overload=0.0, equaliser=0.0, narrow_band=0.0
+)
 
 
 @pytest.fixture(scope="module")
@@ -59,11 +61,14 @@ def test_recorded_clips_are_the_same_stretch_of_both_sides_at_one_gain(store: Au
 def test_remixed_clips_hold_clean_speech_and_the_noise_of_a_pair(store: AudioStore) -> None:
     mixer = mixer_of(store, replace(REMIXED, snr_db=(5.0, 5.0), noise_alone=0.0, speech_alone=0.0))
     noise = PairNoise(PairStore(store, PAIRS))
-    noisy, target = mixer.clip(3)
-    ratio = active_rms(target) / np.sqrt(np.mean(np.square(noisy - target)))
-    assert 20 * np.log10(ratio) == pytest.approx(5.0, abs=0.1)
-    matches = [find(noisy - target, noise.read(pair))[1] for pair in range(len(PAIRS))]
-    assert max(matches) > 0.999
+    found = []
+    for number in range(8):
+        noisy, target = mixer.clip(number)
+        ratio = active_rms(target) / np.sqrt(np.mean(np.square(noisy - target)))
+        assert 20 * np.log10(ratio) == pytest.approx(5.0, abs=0.1)
+        found += [max(find(noisy - target, noise.read(pair))[1] for pair in range(len(PAIRS)))]
+    # `find` takes the place of the largest product, which a louder stretch elsewhere may win.
+    assert np.median(found) > 0.999
 
 
 def test_a_clip_is_a_function_of_seed_and_number_alone(store: AudioStore) -> None:
