@@ -18,7 +18,7 @@ NAME = "en_babble_5db.flac"
 CLEAN, NOISY = EXAMPLES / "clean" / NAME, EXAMPLES / "noisy" / NAME
 
 
-def run(script: str, *arguments: Path) -> subprocess.CompletedProcess[str]:
+def run(script: str, *arguments: Path | str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, str(EXAMPLES / script), *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
@@ -45,6 +45,19 @@ def test_array_and_stream_give_the_same_file(checkpoint: Path, tmp_path: Path) -
     assert first.shape == second.shape == noisy.shape
     assert np.abs(first - second).max() <= 2 / 32768  # two steps of the 16-bit files
     assert np.abs(first).max() > 0.01
+
+
+def test_simulated_rooms_start_with_the_direct_sound_and_die_away(tmp_path: Path) -> None:
+    done = run("simulate_rooms.py", tmp_path / "rir", "3")
+    assert done.returncode == 0, done.stderr
+    rooms = sorted((tmp_path / "rir").glob("*.flac"))
+    assert len(rooms) == 3
+    for room in rooms:
+        response, rate_hz = soundfile.read(room)
+        assert rate_hz == 16000
+        assert np.abs(response).argmax() < 0.04 * rate_hz
+        energy = np.square(response)
+        assert energy[-len(energy) // 4 :].sum() < 0.01 * energy.sum()
 
 
 def test_a_pair_is_scored() -> None:
