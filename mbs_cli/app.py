@@ -17,6 +17,7 @@ from mbs_cli.commands.exit_code import ExitCode, exit_code_of
 from mbs_cli.commands.profile import profile
 from mbs_cli.commands.score import score
 from mbs_cli.commands.train import train
+from mbs_cli.device import let_waiting_threads_sleep
 from mbs_cli.errors import MbsError
 
 app = typer.Typer(
@@ -57,6 +58,7 @@ def options(
 
 def main() -> None:
     """Run `mbs` on the arguments of this process and exit."""
+    let_waiting_threads_sleep()
     try:
         app()
     except MbsError as error:

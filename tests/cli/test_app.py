@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import resource
 import subprocess
 import sys
@@ -75,3 +76,15 @@ def test_tracebacks_are_for_debugging_only(run_mbs, tmp_path):
     assert "Traceback" not in plain.stderr
     assert "Traceback" in debugged.stderr
     assert "hint:" in plain.stderr
+
+
+@pytest.mark.skipif(platform.system() != "Linux", reason="counts processor time of a busy machine")
+def test_threads_that_wait_leave_the_processor_to_others() -> None:
+    code = (
+        "from mbs_cli.device import let_waiting_threads_sleep as sleep; sleep();"
+        "import time, torch; torch.set_num_threads(2); x = torch.randn(1 << 16);"
+        "[x.exp() for _ in range(200)]; before = time.process_time(); time.sleep(0.02);"
+        "print(time.process_time() - before)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert float(done.stdout) < 0.002  # seconds; those that spin take 0.004 to 0.02
