@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from mbs_cli.errors import CheckpointError, UsageError
+from mbs_cli.models.catalogue import BEST, FAST, WEIGHTS, choices
 from mbs_cli.models.config import PRESETS
 
-WEIGHTS = Path(__file__).resolve().parents[1] / "weights"
 SUFFIX = ".safetensors"
 
 
@@ -17,12 +17,14 @@ def shipped_models() -> list[str]:
 
 
 def resolve_model(name_or_path: str) -> Path:
-    """The checkpoint that a preset's name or a path stands for; a preset goes before a file.
+    """The checkpoint that a preset's name, `fast`, `best` or a path stands for; names go first.
 
     Raises:
         UsageError: neither a preset nor a path.
         CheckpointError: a preset without shipped weights, or a path where there is no file.
     """
+    if name_or_path in (FAST, BEST):
+        name_or_path = choices()[name_or_path]
     if name_or_path in PRESETS:
         path = WEIGHTS / f"{name_or_path}{SUFFIX}"
         if path.is_file():
@@ -39,5 +41,5 @@ def resolve_model(name_or_path: str) -> Path:
         raise CheckpointError(f"{path}: there is no such checkpoint file", "check the path")
     raise UsageError(
         f"there is no model {name_or_path!r}",
-        f"give the path of a checkpoint or one of {', '.join(PRESETS)}",
+        f"give the path of a checkpoint or one of {', '.join(PRESETS)}, {FAST}, {BEST}",
     )
