@@ -48,7 +48,7 @@ class PipeWriter:
         self._sink = sink
         self._layout = layout
         self._header = b"" if is_raw else make_header(layout, frames)
-        self._is_raw = is_raw
+        self._has_size = not is_raw and frames is not None
         self._sound_bytes = 0
         self._clipping: Clipping | None = None  # floats are never touched
         if not layout.is_float:
@@ -99,5 +99,5 @@ class PipeWriter:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if error is None and not self._is_raw and self._sound_bytes % 2:
+        if error is None and self._has_size and self._sound_bytes % 2:
             self._send(b"\0")  # RIFF's chunks have even lengths

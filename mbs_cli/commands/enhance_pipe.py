@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -15,6 +16,9 @@ from mbs_cli.enhancement.engine import Engine
 from mbs_cli.enhancement.report import EnhanceReport
 from mbs_cli.enhancement.treatment import Treatment
 from mbs_cli.errors import AudioError, UsageError
+
+if TYPE_CHECKING:
+    from mbs_cli.audio.pcm import PcmFormat
 
 STANDARD = Path("-")
 _CONTAINERS = ("wav", "raw")  # on standard output
@@ -56,6 +60,7 @@ def enhance_standard(
     Exits with the shell's code for a closed pipe if nobody reads the output any more, and as
     interrupted after Ctrl-C, which ends the input: what had arrived is enhanced all the same.
     """
+    from mbs_cli.audio.pcm import parse_raw
     from mbs_cli.commands.enhance_display import print_summary
 
     source = _only_source(paths)
@@ -65,7 +70,9 @@ def enhance_standard(
             f"--raw {form.raw}: tells what comes on standard input, and a file is given",
             "--format raw sends bare samples to standard output",
         )
-    report = _enhance(source, output, engine, treatment, form, context.params["overwrite"])
+    layout = None if form.raw is None else parse_raw(form.raw)
+    overwrite = bool(context.params["overwrite"])
+    report = _enhance(source, output, engine, treatment, form, layout, overwrite)
     if output != STANDARD:
         print_summary(report, context.params["as_json"])
 
@@ -103,14 +110,13 @@ def _enhance(
     engine: Engine,
     treatment: Treatment,
     form: StreamForm,
+    layout: PcmFormat | None,
     overwrite: bool,
 ) -> EnhanceReport:
-    from mbs_cli.audio.pcm import parse_raw
     from mbs_cli.commands.enhance_display import print_event
     from mbs_cli.commands.standard_streams import open_output, stoppable_input
     from mbs_cli.enhancement.pipe import enhance_pipe
 
-    layout = None if form.raw is None else parse_raw(form.raw)
     container = None if output == STANDARD else form.container
     with ExitStack() as streams:
         target = streams.enter_context(open_output()) if output == STANDARD else output

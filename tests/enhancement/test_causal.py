@@ -8,8 +8,8 @@ import torch
 
 from mbs_cli.audio.stft import istft, stft
 from mbs_cli.enhancement.bounded import BoundedModel
-from mbs_cli.enhancement.enhancer import enhance_together
 from mbs_cli.enhancement.causal import CausalEnhancer
+from mbs_cli.enhancement.enhancer import enhance_together
 from mbs_cli.enhancement.treatment import ChannelMode
 
 
