@@ -72,11 +72,11 @@ def print_devices() -> None:
     """Every microphone and speaker on stdout. Raises DeviceError."""
     from mbs_cli.audio.sound_card import list_cards
 
+    cards = list_cards()
+    if not cards:
+        print("PortAudio finds no sound device", file=sys.stderr)
+        return
     table = Table("number", "name", "interface", "inputs", "outputs", "Hz")
-    for card in list_cards():
-        cells = (card.index, card.name, card.interface)
-        table.add_row(
-            *map(str, cells),
-            *map(str, (card.input_channels, card.output_channels, card.sample_rate_hz)),
-        )
+    for card in cards:
+        table.add_row(*map(str, vars(card).values()))
     Console().print(table)
