@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -72,6 +74,23 @@ def test_a_stream_is_as_late_as_is_said(rate_hz, most_ms, small_model, wide_band
     for start in range(0, signal.shape[1], block):
         late += block - stream.feed(signal[:, start : start + block]).shape[1]
         assert late <= waiting
+
+
+def test_memory_does_not_grow_with_the_length_of_a_stream(passthrough, wide_band_speech):
+    signal = wide_band_speech(48_000).T
+    stream = StreamEnhancer(passthrough, 48_000)
+
+    def bytes_after(seconds):
+        for place in range(100 * seconds):
+            start = place % 100 * 480
+            stream.feed(signal[:, start : start + 480])
+        return tracemalloc.get_traced_memory()[0]
+
+    tracemalloc.start()
+    try:
+        assert bytes_after(1) + 50_000 > bytes_after(9)  # a second has 192,000 bytes
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_model_that_looks_ahead_says_that_it_waits_for_a_window():
