@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import tracemalloc
 
 import numpy as np
@@ -84,6 +85,7 @@ def test_memory_does_not_grow_with_the_length_of_a_stream(passthrough, wide_band
         for place in range(100 * seconds):
             start = place % 100 * 480
             stream.feed(signal[:, start : start + 480])
+        gc.collect()
         return tracemalloc.get_traced_memory()[0]
 
     tracemalloc.start()
