@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mbs_cli.audio.device import Exchange
+from mbs_cli.audio.audio_device import Exchange
 from mbs_cli.audio.file_info import read_info
 from mbs_cli.audio.output_format import OutputFormat
 from mbs_cli.audio.output_info import describe_output

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from mbs_cli.audio.device import Exchange
+from mbs_cli.audio.audio_device import Exchange
 from mbs_cli.audio.parameters import SAMPLE_RATE_HZ
 from mbs_cli.errors import DeviceError
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import gc
+import sys
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mbs_cli.device import limit_threads
 from mbs_cli.enhancement.treatment import Treatment
 from mbs_cli.errors import UsageError
 
 if TYPE_CHECKING:
-    from mbs_cli.audio.device import AudioDevice
+    from mbs_cli.audio.audio_device import AudioDevice
 
 _DEVICE_HELP = "a number or a part of its name as --list-devices shows them"
 
@@ -84,9 +87,9 @@ def live(
         return
     device = _open_device(recorder, player, block_ms / 1000)
     treatment = Treatment(dry=dry, attenuation_limit_db=attenuation_limit_db)
-    _prepare(threads)
     from mbs_cli.enhancement.live import enhance_live
 
+    _prepare(threads)
     status = None
     running = enhance_live(device, model, treatment=treatment, seconds=seconds)
     try:
@@ -116,11 +119,6 @@ def _open_device(recorder: str | None, player: str | None, block_seconds: float)
 
 def _prepare(threads: int) -> None:
     """Make this process one that answers in time."""
-    import gc
-    import sys
-
-    from mbs_cli.device import limit_threads
-
     limit_threads(threads)
     sys.setswitchinterval(0.001)  # how long the device's thread waits for Python at most
     gc.freeze()  # what was imported is not searched for garbage again and again

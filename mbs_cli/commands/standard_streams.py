@@ -31,7 +31,7 @@ class StoppableInput:
             return b""
         except OSError as error:
             raise AudioError(
-                f"stdin: cannot be read ({error.strerror})", "pipe sound in"
+                f"stdin: cannot be read ({error.strerror})", "send sound through a pipe"
             ) from error
         finally:
             self._is_reading = False

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from torch import nn
 
-from mbs_cli.audio.device import AudioDevice
+from mbs_cli.audio.audio_device import AudioDevice
 from mbs_cli.audio.samples import SampleQueue, Samples, silence
 from mbs_cli.device import Device
 from mbs_cli.enhancement.block_exchange import BlockExchange

@@ -51,6 +51,7 @@ class StreamEnhancer:
         self._channels = channels
         self._path = SignalPath(sample_rate_hz, channels, treatment, output_rate_hz)
         self._enhancer = open_enhancer(self._model, self._path.channels, treatment.channels)
+        self._is_flat = False  # whether blocks come without an axis for the channel
         self._is_over = False
 
     @property
@@ -65,20 +66,24 @@ class StreamEnhancer:
         Raises UsageError for another shape and after `flush`, AudioError for NaN or infinite
         samples; the stream then is as it was before.
         """
-        if block.ndim == 1:
-            mono: Samples = self.feed(block[None])[0]
-            return mono
-        samples = np.asarray(block, dtype=np.float32)
+        self._is_flat = block.ndim == 1
+        samples = np.atleast_2d(np.asarray(block, dtype=np.float32))
         self._check(samples)
-        return self._path.from_model(self._enhancer.feed(self._path.to_model(samples)))
+        enhanced = self._enhancer.feed(self._path.to_model(samples))
+        return self._in_form(self._path.from_model(enhanced))
 
     def flush(self) -> Samples:
-        """End the signal; return the rest (C, S). The stream cannot be fed any further."""
+        """End the signal; return the rest, in the form of the last block. The stream cannot be
+        fed any further: that raises UsageError.
+        """
         self._check_open()
         self._is_over = True
         ending = self._path.to_model(silence(self._channels, 0), last=True)
         rest = np.concatenate([self._enhancer.feed(ending), self._enhancer.flush()], axis=1)
-        return self._path.from_model(rest, last=True)
+        return self._in_form(self._path.from_model(rest, last=True))
+
+    def _in_form(self, samples: Samples) -> Samples:
+        return samples.reshape(-1) if self._is_flat else samples
 
     def _check(self, block: Samples) -> None:
         self._check_open()

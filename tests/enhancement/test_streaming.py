@@ -45,6 +45,7 @@ def test_one_channel_may_come_without_an_axis(small_model, noisy_speech):
     flat, rows = StreamEnhancer(small_model), StreamEnhancer(small_model)
     given = flat.feed(noisy_speech[:3_000])
     np.testing.assert_array_equal(given, rows.feed(noisy_speech[None, :3_000])[0])
+    np.testing.assert_array_equal(flat.flush(), rows.flush()[0])
 
 
 def test_what_cannot_be_fed_is_refused_and_leaves_the_stream_as_it_was(small_model, noisy_speech):
