@@ -17,7 +17,7 @@ from mbs_cli.audio.pcm import SAMPLE_BYTES
 _SIZE_MISMATCH = re.compile(r"^\s*(\w[\w ]*?)\s*: (\d+) \(should be (\d+)\)", re.MULTILINE)
 
 # Promised by programs that pipe a file out and cannot go back to fill in its size.
-_UNKNOWN_SIZES = (0x7FFFF000, 0xFFFFF000)
+_UNKNOWN_SIZES = (0x7FFFF000, 0x80000000, 0xFFFFF000)  # sox, arecord, ffmpeg
 _UNKNOWN_SIZE_SPREAD = 0x1000
 
 # Its word for something that is no chunk: sound beyond what the header tells of, or junk.

@@ -71,7 +71,7 @@ def read_header(source: ByteSource, name: str) -> tuple[PcmFormat, int | None]:
             raise AudioError(f"{name}: the stream ends inside the WAV header", "send it again")
         kind, size = struct.unpack("<4sI", chunk)
         if kind == b"data" and found is not None:
-            return found, None if size == 0 or _is_unknown(size) else size
+            return found, None if size == 0 or means_unknown_size(size) else size
         if kind == b"data":
             raise AudioError(
                 f"{name}: the WAV header tells no sample format before the sound", "send it again"
@@ -82,10 +82,6 @@ def read_header(source: ByteSource, name: str) -> tuple[PcmFormat, int | None]:
         else:
             size += size % 2
         skip(source, size)
-
-
-def _is_unknown(size: int) -> bool:
-    return size == UNKNOWN_SIZE or means_unknown_size(size)
 
 
 def skip(source: ByteSource, size: int) -> None:

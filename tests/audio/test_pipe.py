@@ -85,7 +85,7 @@ def test_a_wav_is_read_as_libsndfile_reads_it(subtype, form, noisy_speech):
     np.testing.assert_array_equal(samples, expected.T)
 
 
-@pytest.mark.parametrize("size", [0, 0xFFFFFFFF, 0x7FFFF000, 0xFFFFF024])
+@pytest.mark.parametrize("size", [0, 0xFFFFFFFF, 0x7FFFF000, 0x80000000, 0xFFFFF024])
 def test_a_size_that_means_unknown_is_until_the_end(size, noisy_speech):
     wav = with_sizes(wav_bytes(noisy_speech[:3_000]), size, size)
     samples, failure = read_all(io.BytesIO(wav))
