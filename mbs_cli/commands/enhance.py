@@ -60,7 +60,7 @@ def enhance(
     from mbs_cli.commands.enhance_page import check_page, write_page
 
     treatment = Treatment(channels, dry, attenuation_limit_db, pcs)
-    if is_piped(paths or [], output):
+    if raw is not None or is_piped(paths or [], output):
         engine = Engine(model, device, threads=threads)
         form = StreamForm(raw, container, subtype, sample_rate, clip)
         enhance_standard(context, paths or [], output, engine, treatment, form)

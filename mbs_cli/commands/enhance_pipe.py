@@ -63,13 +63,13 @@ def enhance_standard(
     from mbs_cli.audio.pcm import parse_raw
     from mbs_cli.commands.enhance_display import print_summary
 
+    if form.raw is not None and STANDARD not in paths:
+        raise UsageError(
+            f"--raw {form.raw}: tells what comes on standard input, and that is not read",
+            "give - as the input; --format raw sends bare samples to standard output",
+        )
     source = _only_source(paths)
     _check_options(context, output, form)
-    if form.raw is not None and source != STANDARD:
-        raise UsageError(
-            f"--raw {form.raw}: tells what comes on standard input, and a file is given",
-            "--format raw sends bare samples to standard output",
-        )
     layout = None if form.raw is None else parse_raw(form.raw)
     overwrite = bool(context.params["overwrite"])
     report = _enhance(source, output, engine, treatment, form, layout, overwrite)

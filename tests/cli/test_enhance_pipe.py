@@ -172,6 +172,7 @@ def test_ctrl_c_ends_the_input_and_keeps_the_recording(start, tmp_path, noisy_sp
         (("-", "-o", "-", "--format", "flac"), "--format flac"),
         (("-", "-o", "-", "--raw", "16000,pcm,1"), "pcm is no sample format"),
         (("-", "a.wav", "-o", "-"), "2 inputs"),
+        (("a.wav", "-o", "b.wav", "--raw", "16000,s16le,1"), "not read"),
         ((".", "-o", "-"), "a folder"),
     ],
 )
