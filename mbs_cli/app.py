@@ -14,6 +14,7 @@ from mbs_cli import __version__
 from mbs_cli.commands.enhance import enhance
 from mbs_cli.commands.error_text import print_error, show_tracebacks
 from mbs_cli.commands.exit_code import ExitCode, exit_code_of
+from mbs_cli.commands.live import live
 from mbs_cli.commands.models import models
 from mbs_cli.commands.profile import profile
 from mbs_cli.commands.score import score
@@ -30,6 +31,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(enhance)
+app.command()(live)
 app.command()(train)
 app.command()(score)
 app.command()(profile)

@@ -92,9 +92,16 @@ class NativeEncoder:
 
 def _container_for(info: AudioFileInfo) -> str:
     """That of `info`, or RF64 (EBU Tech 3306) where a WAV would not reach."""
-    needed_bytes = info.frames * info.channels * _SAMPLE_BYTES.get(info.subtype, 2)
-    is_too_long = info.container in ("WAV", "WAVEX") and needed_bytes > _WAV_LARGEST_BYTES
+    most_frames = most_frames_of(info)
+    is_too_long = most_frames is not None and info.frames > most_frames
     return "RF64" if is_too_long else info.container
+
+
+def most_frames_of(info: AudioFileInfo) -> int | None:
+    """How many samples per channel a file of that container can hold, None if any number."""
+    if info.container not in ("WAV", "WAVEX"):
+        return None
+    return _WAV_LARGEST_BYTES // (info.channels * _SAMPLE_BYTES.get(info.subtype, 2))
 
 
 def _check_spool(target: Path, info: AudioFileInfo) -> None:

@@ -11,23 +11,18 @@ from pathlib import Path
 
 import soundfile
 
+from mbs_cli.audio.pcm import SAMPLE_BYTES
+
 # libsndfile's log of a header: "data : 163200 (should be 97902)".
 _SIZE_MISMATCH = re.compile(r"^\s*(\w[\w ]*?)\s*: (\d+) \(should be (\d+)\)", re.MULTILINE)
 
 # Promised by programs that pipe a file out and cannot go back to fill in its size.
-_UNKNOWN_SIZES = (0x7FFFF000, 0xFFFFF000)
+_UNKNOWN_SIZES = (0x7FFFF000, 0x80000000, 0xFFFFF000)  # sox, arecord, ffmpeg
 _UNKNOWN_SIZE_SPREAD = 0x1000
 
 # Its word for something that is no chunk: sound beyond what the header tells of, or junk.
 _NO_CHUNK = "Exiting parser"
 _TOLERATED_BYTES = 4096  # headers, and what some programs append, such as an ID3 tag
-_SAMPLE_BYTES = {
-    **dict.fromkeys(("PCM_S8", "PCM_U8", "ULAW", "ALAW"), 1),
-    **dict.fromkeys(("PCM_32", "FLOAT"), 4),
-    "PCM_16": 2,
-    "PCM_24": 3,
-    "DOUBLE": 8,
-}
 
 _OGG_CAPTURE = b"OggS"
 _OGG_HEADER_BYTES = 27
@@ -38,7 +33,7 @@ _OGG_END_OF_STREAM = 0x04
 def find_truncation(path: Path, sound: soundfile.SoundFile) -> str:
     """Say what is wrong with a file that libsndfile opened, or "" if nothing is."""
     for name, promised, found in _SIZE_MISMATCH.findall(sound.extra_info):
-        if int(found) < int(promised) and not _means_unknown(int(promised)):
+        if int(found) < int(promised) and not means_unknown_size(int(promised)):
             return (
                 f"the file is cut short (its header promises {promised} bytes of "
                 f"{name.strip()!r}, {found} are there)"
@@ -53,15 +48,16 @@ def find_truncation(path: Path, sound: soundfile.SoundFile) -> str:
 
 def _unexplained_bytes(path: Path, sound: soundfile.SoundFile) -> int:
     """How much the file holds beside its sound, if libsndfile cannot tell what it is."""
-    if sound.subtype not in _SAMPLE_BYTES:
+    if sound.subtype not in SAMPLE_BYTES:
         return 0
     if _NO_CHUNK not in sound.extra_info and sound.format != "AU":
         return 0
-    sound_bytes: int = sound.frames * sound.channels * _SAMPLE_BYTES[sound.subtype]
+    sound_bytes: int = sound.frames * sound.channels * SAMPLE_BYTES[sound.subtype]
     return path.stat().st_size - sound_bytes
 
 
-def _means_unknown(size: int) -> bool:
+def means_unknown_size(size: int) -> bool:
+    """Whether a program that pipes a WAV out promises so many bytes for want of a true number."""
     return any(start <= size < start + _UNKNOWN_SIZE_SPREAD for start in _UNKNOWN_SIZES)
 
 

@@ -6,9 +6,10 @@ import typer
 
 from mbs_cli.audio.output_format import ClipPolicy, OutputFormat
 from mbs_cli.commands import enhance_options as options
+from mbs_cli.commands.enhance_pipe import StreamForm, enhance_standard, is_piped
 from mbs_cli.commands.exit_code import ExitCode
 from mbs_cli.device import Device
-from mbs_cli.enhancement.engine import DEFAULT_BATCH_SIZE
+from mbs_cli.enhancement.engine import DEFAULT_BATCH_SIZE, Engine
 from mbs_cli.enhancement.files import enhance_paths
 from mbs_cli.enhancement.loading import DEFAULT_MODEL
 from mbs_cli.enhancement.plan import parse_shard
@@ -17,6 +18,7 @@ from mbs_cli.enhancement.treatment import ChannelMode, Treatment
 
 
 def enhance(
+    context: typer.Context,
     output: options.Output,
     paths: options.Paths = None,
     model: options.Model = DEFAULT_MODEL,
@@ -27,6 +29,7 @@ def enhance(
     pcs: options.Pcs = False,
     clip: options.Clip = ClipPolicy.WARN,
     container: options.Format = None,
+    raw: options.Raw = None,
     subtype: options.Subtype = None,
     sample_rate: options.SampleRate = None,
     video: options.Video = False,
@@ -50,10 +53,18 @@ def enhance(
     that the model hears (6.5-8 kHz), never more than 1.
 
     Files that are done already are skipped, so an interrupted run can be started again.
+
+    With - in place of a file sound goes through a pipe, as it arrives: mbs enhance - -o -
     """
     from mbs_cli.commands.enhance_display import open_display, print_summary
     from mbs_cli.commands.enhance_page import check_page, write_page
 
+    treatment = Treatment(channels, dry, attenuation_limit_db, pcs)
+    if raw is not None or is_piped(paths or [], output):
+        engine = Engine(model, device, threads=threads)
+        form = StreamForm(raw, container, subtype, sample_rate, clip)
+        enhance_standard(context, paths or [], output, engine, treatment, form)
+        return
     check_page(page)
     with open_display() as on_event:
         report = enhance_paths(
@@ -61,7 +72,7 @@ def enhance(
             output,
             model=model,
             device=device,
-            treatment=Treatment(channels, dry, attenuation_limit_db, pcs),
+            treatment=treatment,
             output_format=OutputFormat(container, subtype, sample_rate, clip, video),
             overwrite=overwrite,
             batch_size=batch_size,

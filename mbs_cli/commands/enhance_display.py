@@ -23,6 +23,7 @@ from mbs_cli.enhancement.report import (
     MovedToCpu,
     Started,
     Status,
+    StreamOpened,
 )
 
 _COMPILING = "compiling kernels once, about 20 s"
@@ -33,7 +34,7 @@ def open_display() -> Iterator[Listener]:
     """A listener that shows events on stderr."""
     console = Console(stderr=True)
     if not console.is_terminal:
-        yield _print_event
+        yield print_event
         return
     columns = (
         TextColumn("{task.description}"),
@@ -68,18 +69,29 @@ class _Bar:
                 _print_file(report)
 
 
-def _print_event(event: Event) -> None:
+def print_event(event: Event) -> None:
+    """One line on stderr for what is worth one."""
     match event:
         case CompilingKernels():
             print(_COMPILING, file=sys.stderr, flush=True)
         case MovedToCpu(device=device):
             print(_moved(device), file=sys.stderr, flush=True)
+        case StreamOpened():
+            print(_opened(event), file=sys.stderr, flush=True)
         case Finished(report=report) if report.status is not Status.SKIPPED:
             _print_file(report)
 
 
 def _moved(device: str) -> str:
     return f"{device} has too little memory, even for the shortest stretch: going on with the CPU"
+
+
+def _opened(event: StreamOpened) -> str:
+    text = (
+        f"stream: {event.sample_rate_hz} Hz, {event.channels} channels, "
+        f"{event.delay_seconds * 1000:.0f} ms behind its input"
+    )
+    return text if event.is_causal else text + " (a causal model such as mbs-net waits far less)"
 
 
 def _print_file(report: FileReport) -> None:

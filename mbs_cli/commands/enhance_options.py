@@ -16,7 +16,8 @@ Paths = Annotated[
     list[Path] | None,
     typer.Argument(
         metavar="PATH",
-        help="Audio files, and folders that are searched for them with all below.",
+        help="Audio files, and folders that are searched for them with all below; - for a WAV, or "
+        "with --raw bare samples, on standard input.",
         show_default=False,
     ),
 ]
@@ -26,7 +27,7 @@ Output = Annotated[
         "--output",
         "-o",
         help="Folder for the enhanced files, which keep their names and the tree they come "
-        "from; for one single file also a file name.",
+        "from; for one single file also a file name, or - for standard output.",
         show_default=False,
     ),
 ]
@@ -83,8 +84,19 @@ Format = Annotated[
     typer.Option(
         "--format",
         metavar="NAME",
-        help=f"Container, and suffix, of the outputs: {', '.join(FORMATS)}.",
+        help=f"Container, and suffix, of the outputs: {', '.join(FORMATS)}; on standard output "
+        "wav or raw.",
         show_default="the input's",
+    ),
+]
+Raw = Annotated[
+    str | None,
+    typer.Option(
+        metavar="RATE,FORMAT,CHANNELS",
+        help="Standard input is bare samples, such as 48000,s16le,2, and so is standard output; "
+        "FORMAT as ffmpeg calls it: u8, s8, s16le, s24le, s32le, f32le, f64le, the same with be, "
+        "mulaw, alaw.",
+        show_default=False,
     ),
 ]
 Subtype = Annotated[

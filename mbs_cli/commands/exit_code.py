@@ -14,6 +14,7 @@ class ExitCode(IntEnum):
     FAILED = 1  # some or all of the work
     USAGE = 2  # options or arguments that cannot be
     INTERRUPTED = 130
+    READER_GONE = 141  # of standard output; what a shell says of a program that SIGPIPE ended
 
 
 def exit_code_of(error: MbsError) -> ExitCode:

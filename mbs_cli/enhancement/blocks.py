@@ -7,12 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-import numpy as np
-
-from mbs_cli.audio.samples import Samples, silence
+from mbs_cli.audio.samples import Samples
 from mbs_cli.enhancement.bounded import BoundedModel
-from mbs_cli.enhancement.enhancer import open_enhancer
-from mbs_cli.enhancement.signal_path import SignalPath
+from mbs_cli.enhancement.streaming import StreamEnhancer
 from mbs_cli.enhancement.treatment import Treatment
 
 _AS_IT_IS = Treatment()
@@ -32,10 +29,9 @@ def enhance_blocks(
     output_rate_hz: int | None = None,
 ) -> Iterator[Samples]:
     """Yield what is final after each block (C, S); joined, it has the length of all blocks."""
-    path = SignalPath(sample_rate_hz, channels, treatment, output_rate_hz)
-    enhancer = open_enhancer(model, path.channels, treatment.channels)
+    stream = StreamEnhancer(
+        model, sample_rate_hz, channels, treatment=treatment, output_rate_hz=output_rate_hz
+    )
     for block in blocks:
-        yield path.from_model(enhancer.feed(path.to_model(block)))
-    ending = enhancer.feed(path.to_model(silence(channels, 0), last=True))
-    rest = np.concatenate([ending, enhancer.flush()], axis=1)
-    yield path.from_model(rest, last=True)
+        yield stream.feed(block)
+    yield stream.flush()

@@ -18,14 +18,14 @@ from mbs_cli.audio.parameters import N_FFT
 from mbs_cli.audio.pcs import stretch_spectrum
 from mbs_cli.audio.samples import Samples
 from mbs_cli.audio.stft import analysis_window
-from mbs_cli.enhancement.streaming import StreamEnhancer
+from mbs_cli.enhancement.causal import CausalEnhancer
 
 
 class ContrastStretcher:
     """`feed` blocks (C, S) at 16 kHz, the last one with `last`; the output has the same length."""
 
     def __init__(self, channels: int) -> None:
-        self._stream = StreamEnhancer(_Stretching(), channels)
+        self._stream = CausalEnhancer(_Stretching(), channels)
 
     def feed(self, block: Samples, last: bool = False) -> Samples:
         """The samples (C, S) that are final, up to 32 ms behind until the last."""

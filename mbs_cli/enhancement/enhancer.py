@@ -10,8 +10,8 @@ import torch
 from mbs_cli.audio.samples import Samples
 from mbs_cli.audio.stft import frame_count, istft, stft
 from mbs_cli.enhancement.bounded import BoundedModel
+from mbs_cli.enhancement.causal import CausalEnhancer
 from mbs_cli.enhancement.linked import LinkedChannels
-from mbs_cli.enhancement.streaming import StreamEnhancer
 from mbs_cli.enhancement.treatment import ChannelMode
 from mbs_cli.enhancement.windowed import WindowedEnhancer
 
@@ -33,7 +33,7 @@ def open_enhancer(model: BoundedModel, channels: int, mode: ChannelMode) -> Enha
     """
     network = _heard(model, [channels], mode)
     if model.is_causal:
-        return StreamEnhancer(network, channels)
+        return CausalEnhancer(network, channels)
     return WindowedEnhancer(network, channels)
 
 

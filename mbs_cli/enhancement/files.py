@@ -5,7 +5,6 @@ Imports nothing heavy: a run that finds nothing to do, or a wrong path, answers 
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,12 +23,12 @@ from mbs_cli.enhancement.manifest import (
 from mbs_cli.enhancement.plan import Job, Plan, check_targets, plan_jobs
 from mbs_cli.enhancement.progress_bar import progress_bar
 from mbs_cli.enhancement.report import (
+    Clock,
     EnhanceReport,
     Event,
     FileReport,
     Finished,
     Listener,
-    ModelLoaded,
     Started,
 )
 from mbs_cli.enhancement.treatment import Treatment
@@ -74,7 +73,7 @@ def enhance_paths(
     A file that fails is in the report and does not stop the others. Raises UsageError,
     CheckpointError or DeviceError, before anything is written, for what concerns them all.
     """
-    clock = _Clock()
+    clock = Clock()
     engine = Engine(model, device, batch_size, threads, jobs)
     listed: list[Job] = []
     if manifest is not None and not paths:
@@ -125,22 +124,6 @@ def _tell_all(*listeners: Listener | None) -> Listener:
                 listener(event)
 
     return tell
-
-
-class _Clock:
-    """Seconds since it was made, and since the model was loaded."""
-
-    def __init__(self) -> None:
-        self._start = time.perf_counter()
-        self._work_start: float | None = None
-
-    def listen(self, event: Event) -> None:
-        if isinstance(event, ModelLoaded):
-            self._work_start = time.perf_counter()
-
-    def read(self) -> tuple[float, float]:
-        now = time.perf_counter()
-        return now - self._start, 0.0 if self._work_start is None else now - self._work_start
 
 
 def _open(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -104,6 +105,16 @@ class CompilingKernels:
 
 
 @dataclass(frozen=True)
+class StreamOpened:
+    """Sound from a pipe is about to be enhanced, its output that far behind."""
+
+    sample_rate_hz: int
+    channels: int
+    delay_seconds: float
+    is_causal: bool
+
+
+@dataclass(frozen=True)
 class MovedToCpu:
     """The device has too little memory even for the least: from here on the CPU computes."""
 
@@ -125,5 +136,23 @@ class Finished:
     report: FileReport
 
 
-Event = Started | ModelLoaded | CompilingKernels | MovedToCpu | Advanced | Finished
+Event = Started | ModelLoaded | CompilingKernels | StreamOpened | MovedToCpu | Advanced | Finished
 Listener = Callable[[Event], None]
+
+
+class Clock:
+    """Seconds since it was made, and since the model was loaded."""
+
+    def __init__(self) -> None:
+        self._start = time.perf_counter()
+        self._work_start: float | None = None
+
+    def listen(self, event: Event) -> None:
+        """Take note of when the work begins."""
+        if isinstance(event, ModelLoaded):
+            self._work_start = time.perf_counter()
+
+    def read(self) -> tuple[float, float]:
+        """Both so far; 0 where no model was loaded."""
+        now = time.perf_counter()
+        return now - self._start, 0.0 if self._work_start is None else now - self._work_start

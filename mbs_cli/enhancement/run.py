@@ -42,7 +42,7 @@ def run_tasks(
     out, less is done at a time; where not even the least fits into a device's, the CPU does the
     rest.
     """
-    if _compiles_kernels(model):
+    if compiles_kernels(model):
         listen(CompilingKernels())
     bounded = BoundedModel(model)
     groups = group_by_length(tasks, batch_size if bounded.is_causal else 1)
@@ -140,7 +140,7 @@ def _attempt(model: BoundedModel, task: Task, listen: Listener) -> FileReport | 
     return None
 
 
-def _compiles_kernels(model: nn.Module) -> bool:
+def compiles_kernels(model: nn.Module) -> bool:
     """Whether this run is the first on this machine that needs the CPU's scan kernels."""
     device = next(model.parameters()).device
     has_scan = any(isinstance(module, Mamba) for module in model.modules())

@@ -1,105 +1,100 @@
-"""A causal model as a stream: blocks of any size in, the exact whole-signal result out.
+"""Any signal as a stream: any sample rate, any number of channels, blocks of any size.
 
-Letters: C channels, S samples, F frequency bins, T frames.
-
-    samples  |....|....|....|....|....|        a new frame for every HOP samples, as in `stft`:
-    frame t  |<------- N_FFT ------>|          the first is centred on sample 0, and beyond both
-    frame t+1     |<------- N_FFT ------>|     ends the signal counts as zero
-    output   |done|<- still open -->|          a sample is final when its last frame is in
-
-The delay between feeding a sample and getting it back is N_FFT samples at most (32 ms); nothing
-else is waited for. The output itself is not delayed.
+Letters: C channels, S samples.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from pathlib import Path
 
 import numpy as np
-import torch
-from torch import Tensor, nn
+from torch import nn
 
-from mbs_cli.audio.samples import Samples
-from mbs_cli.audio.stft import HOP, N_FFT, analysis_window
+from mbs_cli.audio.parameters import SAMPLE_RATE_HZ
+from mbs_cli.audio.samples import Samples, silence
+from mbs_cli.device import Device
+from mbs_cli.enhancement.bounded import BoundedModel
+from mbs_cli.enhancement.enhancer import open_enhancer
+from mbs_cli.enhancement.loading import DEFAULT_MODEL, load_model
+from mbs_cli.enhancement.signal_path import SignalPath
+from mbs_cli.enhancement.treatment import Treatment
+from mbs_cli.errors import AudioError, UsageError
 
-_OVERLAP = N_FFT // HOP
-_OPEN_SAMPLES = N_FFT - HOP
-_EDGE = N_FFT // 2  # zeros before the start and after the end
+_AS_IT_IS = Treatment()
 
 
 class StreamEnhancer:
-    """`feed` blocks (C, S) at 16 kHz, then `flush`; all output joined has the input's length.
+    """`feed` blocks, then `flush`: all output joined is what the whole signal would give.
 
-    For live use, too: state, memory and time per block stay the same however long the stream is.
+    With a causal model for live use, too: what comes back is a few hundredths of a second behind
+    (`mbs_cli.enhancement.latency`), and memory and time per block do not depend on what went
+    before. Any other model works in windows of seconds.
+
+    Raises UsageError for a rate or a number of channels below 1, and what `load_model` raises.
     """
 
-    def __init__(self, model: nn.Module, channels: int = 1) -> None:
-        self._model: Any = model
-        self._device = next((p.device for p in model.parameters()), torch.device("cpu"))
-        self._window = analysis_window(self._device)
-        self._state: Any = None
-        self._samples = torch.zeros(channels, _EDGE, device=self._device)
-        self._open = torch.zeros(channels + 1, _OPEN_SAMPLES, device=self._device)
-        self._before_start = _EDGE  # output that belongs to the zeros before the start
-        self._taken = 0
-        self._given = 0
+    def __init__(
+        self,
+        model: str | Path | nn.Module = DEFAULT_MODEL,
+        sample_rate_hz: int = SAMPLE_RATE_HZ,
+        channels: int = 1,
+        *,
+        device: Device | str = Device.AUTO,
+        treatment: Treatment = _AS_IT_IS,
+        output_rate_hz: int | None = None,
+    ) -> None:
+        for what, value in (("sample_rate_hz", sample_rate_hz), ("channels", channels)):
+            if value < 1:
+                raise UsageError(f"{what} {value}: expected at least 1")
+        bounded = model if isinstance(model, BoundedModel) else None
+        self._model = bounded or BoundedModel(load_model(model, device))
+        self._channels = channels
+        self._path = SignalPath(sample_rate_hz, channels, treatment, output_rate_hz)
+        self._enhancer = open_enhancer(self._model, self._path.channels, treatment.channels)
+        self._is_flat = False  # whether blocks come without an axis for the channel
+        self._is_over = False
 
-    @torch.inference_mode()
+    @property
+    def is_causal(self) -> bool:
+        """Whether the model looks at the past only, so that little waits."""
+        return self._model.is_causal
+
     def feed(self, block: Samples) -> Samples:
-        """Take float32 samples (C, S), S >= 0; return the enhanced ones that are final."""
-        self._taken += block.shape[1]
-        new = torch.from_numpy(np.ascontiguousarray(block)).to(self._device)
-        return self._give(self._advance(new))
+        """Take float samples of full scale 1, (C, S) or of one channel (S,), S >= 0; return
+        the enhanced ones that are final, in the same form.
 
-    @torch.inference_mode()
+        Raises UsageError for another shape and after `flush`, AudioError for NaN or infinite
+        samples; the stream then is as it was before.
+        """
+        self._is_flat = block.ndim == 1
+        samples = np.atleast_2d(np.asarray(block, dtype=np.float32))
+        self._check(samples)
+        enhanced = self._enhancer.feed(self._path.to_model(samples))
+        return self._in_form(self._path.from_model(enhanced))
+
     def flush(self) -> Samples:
-        """End the signal; return the rest (C, S). The stream cannot be fed any further."""
-        zeros = self._samples.new_zeros(self._samples.shape[0], _EDGE)
-        final = self._advance(zeros)
-        rest = torch.cat([final, self._divide(self._open)], dim=1)
-        return self._give(rest[:, : self._taken - self._given])
+        """End the signal; return the rest, in the form of the last block. The stream cannot be
+        fed any further: that raises UsageError.
+        """
+        self._check_open()
+        self._is_over = True
+        ending = self._path.to_model(silence(self._channels, 0), last=True)
+        rest = np.concatenate([self._enhancer.feed(ending), self._enhancer.flush()], axis=1)
+        return self._in_form(self._path.from_model(rest, last=True))
 
-    def _give(self, samples: Tensor) -> Samples:
-        self._given += samples.shape[1]
-        given: Samples = samples.cpu().numpy()
-        return given
+    def _in_form(self, samples: Samples) -> Samples:
+        return samples.reshape(-1) if self._is_flat else samples
 
-    def _advance(self, new: Tensor) -> Tensor:
-        """Run every frame that `new` completes; return the samples that became final."""
-        samples = torch.cat([self._samples, new], dim=1)
-        frames = max(0, (samples.shape[1] - N_FFT) // HOP + 1)
-        self._samples = samples[:, frames * HOP :]
-        if not frames:
-            return samples[:, :0]
-        enhanced, self._state = self._model.stream(
-            self._spectrum(samples[:, : (frames - 1) * HOP + N_FFT]), self._state
-        )
-        return self._divide(self._overlap_add(enhanced))
+    def _check(self, block: Samples) -> None:
+        self._check_open()
+        if block.ndim != 2 or block.shape[0] != self._channels:
+            raise UsageError(
+                f"a block of shape {block.shape}: expected ({self._channels}, samples)",
+                "put the channels first",
+            )
+        if not np.isfinite(block).all():
+            raise AudioError("a block holds NaN or infinite samples", "leave it out or repair it")
 
-    def _spectrum(self, samples: Tensor) -> Tensor:
-        spectrum = torch.stft(
-            samples, N_FFT, HOP, window=self._window, center=False, return_complex=True
-        )
-        return torch.view_as_real(spectrum)
-
-    def _overlap_add(self, spectrum: Tensor) -> Tensor:
-        """Add (C, F, T, 2) to what is open: (C + 1, S), the last row summing squared windows."""
-        frames = torch.view_as_complex(spectrum.transpose(1, 2).contiguous())
-        signals = torch.fft.irfft(frames, n=N_FFT) * self._window
-        weights = self._window.square().expand(1, signals.shape[1], N_FFT)
-        parts = torch.cat([signals, weights]).unflatten(-1, (_OVERLAP, HOP))
-        steps = parts.shape[1] + _OVERLAP - 1
-        total = parts.new_zeros(parts.shape[0], steps, HOP)
-        for step in range(_OVERLAP):
-            total[:, step : step + parts.shape[1]] += parts[:, :, step]
-        sums: Tensor = total.flatten(1)
-        sums[:, :_OPEN_SAMPLES] += self._open
-        self._open = sums[:, -_OPEN_SAMPLES:]
-        return sums[:, :-_OPEN_SAMPLES]
-
-    def _divide(self, sums: Tensor) -> Tensor:
-        """Sums of windowed frames over sums of squared windows, without what precedes sample 0."""
-        dropped = min(self._before_start, sums.shape[1])
-        self._before_start -= dropped
-        samples: Tensor = sums[:-1, dropped:] / sums[-1, dropped:].clamp_min(1e-11)
-        return samples
+    def _check_open(self) -> None:
+        if self._is_over:
+            raise UsageError("this stream was flushed", "make a StreamEnhancer for each signal")

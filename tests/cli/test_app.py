@@ -26,7 +26,14 @@ def test_help_is_instant(run_mbs):
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--help"], ["enhance", "--help"], ["score", "--help"], ["profile", "--help"], ["--version"]],
+    [
+        ["--help"],
+        ["enhance", "--help"],
+        ["live", "--help"],
+        ["score", "--help"],
+        ["profile", "--help"],
+        ["--version"],
+    ],
 )
 def test_help_imports_nothing_slow(arguments):
     script = (
