@@ -122,6 +122,7 @@ class Graph:
         """Give a value to whoever runs the graph, under its own name or another."""
         if name:
             self._nodes.append(helper.make_node("Identity", [value.name], [name]))
+        assert all(value.name != other.name for other in self._outputs)
         shown = helper.make_tensor_value_info(name or value.name, TensorProto.FLOAT, shape)
         self._outputs.append(shown)
 

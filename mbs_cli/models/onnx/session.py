@@ -9,34 +9,41 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnxruntime
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from mbs_cli.audio.parameters import BINS
 from mbs_cli.errors import CheckpointError
-from mbs_cli.memory import is_out_of_memory
-from mbs_cli.models.onnx.packages import require_onnx
 from mbs_cli.models.onnx.reading import read_onnx
-from mbs_cli.models.onnx.signature import ESTIMATE, SIGNALS, SPECTRUM, Form, state_shapes
+from mbs_cli.models.onnx.signature import SIGNALS, SPECTRUM, Form, input_shapes, output_shapes
 
 # Frames of all signals of a call together: so few that temporaries fit the caches of a CPU.
 _BLOCK_FRAMES = 64
+_SILENT = 4  # the level of messages from which onnxruntime prints; what fails is raised
 
-State = dict[str, NDArray[np.float32]]
+Arrays = dict[str, NDArray[np.float32]]
 
 
 class OnnxModel(nn.Module):
-    """On the CPU, with as many threads as torch has when it is made."""
+    """On the CPU, with as many threads as torch has when it is made.
+
+    Raises CheckpointError for a file that `mbs export` did not write.
+    """
 
     def __init__(self, path: Path) -> None:
-        """Raises CheckpointError for a file that `mbs export` did not write, UsageError if the
-        packages are not installed.
-        """
         super().__init__()
-        require_onnx()
         content, self.info = read_onnx(path)
-        self._session = _open_session(content, path)
-        self._outputs = [output.name for output in self._session.get_outputs()]
+        self._outputs = list(output_shapes(self.info.config, self.info.form))
+        try:
+            self._session = _open_session(content)
+            silence = torch.zeros(2, BINS, 3, 2)
+            fits = self(silence).shape == silence.shape
+        except RuntimeError as error:
+            raise CheckpointError(f"{path} is damaged: {error}", "export it again") from error
+        if not fits:
+            raise CheckpointError(f"{path} is damaged: it does not keep the shape of a spectrum")
 
     @property
     def is_causal(self) -> bool:
@@ -45,12 +52,10 @@ class OnnxModel(nn.Module):
 
     def forward(self, spectrum: Tensor) -> Tensor:
         """The clean estimate (B, F, T, 2) of whole signals (B, F, T, 2)."""
-        if self.is_causal:
-            return self.stream(spectrum)[0]
-        return self._run(spectrum, {})[0]
+        return self.stream(spectrum)[0] if self.is_causal else self._run(spectrum, {})[0]
 
-    def stream(self, spectrum: Tensor, state: State | None = None) -> tuple[Tensor, State]:
-        """As `forward`, for the next T >= 1 frames, and the state to pass with the frames after."""
+    def stream(self, spectrum: Tensor, state: Arrays | None = None) -> tuple[Tensor, Arrays]:
+        """As `forward`, for the next T >= 1 frames, and the state to pass with those after them."""
         signals = spectrum.shape[0]
         if state is None:
             state = self._silence(signals)
@@ -60,23 +65,32 @@ class OnnxModel(nn.Module):
             estimates.append(estimate.transpose(1, 2))  # as `stft` has it: frames lie in one piece
         return torch.cat(estimates, dim=1).transpose(1, 2), state
 
-    def _silence(self, signals: int) -> State:
-        shapes = state_shapes(self.info.config)
+    def _silence(self, signals: int) -> Arrays:
+        shapes = input_shapes(self.info.config, self.info.form)
+        del shapes[SPECTRUM]
         return {
             name: np.zeros([signals if length == SIGNALS else length for length in shape], "f4")
             for name, shape in shapes.items()
         }
 
-    def _run(self, spectrum: Tensor, state: State) -> tuple[Tensor, State]:
+    def _run(self, spectrum: Tensor, state: Arrays) -> tuple[Tensor, Arrays]:
         frames_first = spectrum.permute(2, 0, 1, 3).contiguous().numpy()
-        results = self._call({SPECTRUM: frames_first, **state})
-        estimate = torch.from_numpy(results.pop(ESTIMATE)).permute(1, 2, 0, 3)
-        return estimate, {name.removeprefix(NEXT): value for name, value in results.items()}
-
-    def _call(self, inputs: dict[str, NDArray[np.float32]]) -> State:
         try:
-            return dict(zip(self._outputs, self._session.run(None, inputs), strict=True))
-        except Exception as error:
-            # Its errors are of no class that Python knows.
-            failure = RuntimeError(str(error))
-        ...
+            results = self._session.run(self._outputs, {SPECTRUM: frames_first, **state})
+        except Exception as error:  # of no class that tells more than its text
+            raise RuntimeError(str(error)) from error
+        estimate, *states = results
+        after = dict(zip(state, states, strict=True))
+        return torch.from_numpy(estimate).permute(1, 2, 0, 3), after
+
+
+def _open_session(content: bytes) -> Any:
+    """Raises RuntimeError for what onnxruntime refuses."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    options.inter_op_num_threads = 1
+    options.log_severity_level = _SILENT
+    try:
+        return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    except Exception as error:
+        raise RuntimeError(str(error)) from error
