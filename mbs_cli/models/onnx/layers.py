@@ -107,7 +107,7 @@ def _selective_scan(
     """The scan of x (L, P, Q, E), without the gate, and the final state (P, Q, N, E)."""
     rank, states = block.step_rank, block.states
     step, B, C = linear(x, block.x_proj).split([rank, states, states])
-    dt = linear(step, block.dt_proj).apply("Softplus")
+    dt = linear(step, block.dt_proj).softplus()
     A = x.graph.constant(-np.exp(array(block.A_log)).T)
 
     def advance(h: Value, dt: Value, dtx: Value, B: Value, C: Value) -> tuple[Value, Value]:
