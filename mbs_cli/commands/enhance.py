@@ -10,7 +10,7 @@ from mbs_cli.commands.exit_code import ExitCode
 from mbs_cli.device import Device
 from mbs_cli.enhancement.engine import DEFAULT_BATCH_SIZE
 from mbs_cli.enhancement.files import enhance_paths
-from mbs_cli.enhancement.loading import DEFAULT_MODEL
+from mbs_cli.enhancement.loading import DEFAULT_MODEL, Backend
 from mbs_cli.enhancement.plan import parse_shard
 from mbs_cli.enhancement.report import Status
 from mbs_cli.enhancement.treatment import ChannelMode, Treatment
@@ -21,6 +21,7 @@ def enhance(
     paths: options.Paths = None,
     model: options.Model = DEFAULT_MODEL,
     device: options.ComputeDevice = Device.AUTO,
+    backend: options.ModelBackend = Backend.TORCH,
     channels: options.Channels = ChannelMode.LINKED,
     attenuation_limit_db: options.AttenuationLimit = None,
     dry: options.Dry = 0.0,
@@ -61,6 +62,7 @@ def enhance(
             output,
             model=model,
             device=device,
+            backend=backend,
             treatment=Treatment(channels, dry, attenuation_limit_db, pcs),
             output_format=OutputFormat(container, subtype, sample_rate, clip, video),
             overwrite=overwrite,

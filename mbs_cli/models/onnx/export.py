@@ -48,13 +48,15 @@ def export_model(
     file does not compute what torch does).
     """
     require_onnx()
+    source, target = resolve_model(str(model)), Path(target)
+    if target.suffix != SUFFIX:
+        raise UsageError(f"{target}: expected a name that ends in {SUFFIX}")
     from mbs_cli.models.checkpoint import file_sha256, load_checkpoint
     from mbs_cli.models.onnx.build import build_onnx
     from mbs_cli.models.onnx.check import compare
     from mbs_cli.models.onnx.description import OnnxInfo
     from mbs_cli.models.onnx.session import OnnxModel
 
-    source, target = resolve_model(str(model)), Path(target)
     network, checkpoint = load_checkpoint(source)
     chosen = _choose_form(form, is_causal=network.is_causal, source=source)
     licence = _LICENCE_OF_SHIPPED if source.parent == WEIGHTS else None

@@ -5,7 +5,7 @@ Only operators of the standard are used, those of `OPERATORS`, so that any runti
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count
 from typing import Any, TypeAlias
@@ -17,11 +17,12 @@ from onnx import GraphProto, NodeProto, TensorProto, ValueInfoProto, helper, num
 OPSET = 18
 IR_VERSION = 8  # the one that came with this opset
 
-OPERATORS = frozenset(
-    """Abs Add Concat ConstantOfShape Div Erf Exp Gather Identity LSTM LayerNormalization Log MatMul Max Mul Pad
-    ReduceMean ReduceSum Reshape Scan Shape Sigmoid Slice Split Sqrt Squeeze Sub Tanh
-    Transpose Unsqueeze""".split()
+_NAMES = (
+    "Abs Add Concat ConstantOfShape Div Erf Exp Gather Identity LSTM LayerNormalization Log MatMul "
+    "Max Mul Pad ReduceMean ReduceSum Reshape Scan Shape Sigmoid Slice Split Sqrt Squeeze Sub Tanh "
+    "Transpose Unsqueeze"
 )
+OPERATORS = frozenset(_NAMES.split())
 _TINY = 1e-30
 _TO_THE_END = np.iinfo(np.int64).max
 
@@ -108,7 +109,7 @@ class Value:
         return self.apply("Max", 0.0) + small
 
     def silu(self) -> Value:
-        """x sigmoid(x)."""
+        """The value times its sigmoid."""
         return self * self.apply("Sigmoid")
 
 
@@ -118,8 +119,8 @@ Operand: TypeAlias = Value | Array | float
 class Graph:
     """Nodes, weights, inputs and outputs, added one after another."""
 
-    def __init__(self, outer: Graph | None = None) -> None:
-        self._numbers: count[int] = count() if outer is None else outer._numbers
+    def __init__(self, numbers: Iterator[int] | None = None) -> None:
+        self._numbers = count() if numbers is None else numbers  # of names, inner graphs included
         self._nodes: list[NodeProto] = []
         self._weights: list[TensorProto] = []
         self._inputs: list[ValueInfoProto] = []
@@ -172,10 +173,10 @@ class Graph:
 
     def shape(self, *lengths: Value | int) -> Operand:
         """A shape, of numbers and what `Value.lengths` gives."""
+        if all(isinstance(length, int) for length in lengths):
+            return np.array(lengths, np.int64)
         parts = [x if isinstance(x, Value) else _whole_numbers(x) for x in lengths]
-        if any(isinstance(part, Value) for part in parts):
-            return self.concat(*parts, axis=0)
-        return np.concatenate(parts)
+        return self.concat(*parts, axis=0)
 
     def scan(
         self,
@@ -189,7 +190,7 @@ class Graph:
         Returns the final state and all outputs. `backwards` begins with the last elements; their
         outputs come last, too.
         """
-        body = Graph(outer=self)
+        body = Graph(self._numbers)
         values = [body.input(self._new_name("step")) for _ in (state, *sequences)]
         for result in step(*values):
             body.output(result)

@@ -11,7 +11,6 @@ from __future__ import annotations
 import math
 
 import numpy as np
-import torch
 from torch import Tensor, nn
 
 from mbs_cli.models.bands import BANDS
@@ -101,9 +100,7 @@ def _convolve(x: Value, block: Mamba, past: Value, backwards: bool) -> tuple[Val
     return y.silu(), padded.slice(-most)
 
 
-def _selective_scan(
-    x: Value, block: Mamba, state: Value, backwards: bool
-) -> tuple[Value, Value]:
+def _selective_scan(x: Value, block: Mamba, state: Value, backwards: bool) -> tuple[Value, Value]:
     """The scan of x (L, P, Q, E), without the gate, and the final state (P, Q, N, E)."""
     rank, states = block.step_rank, block.states
     step, B, C = linear(x, block.x_proj).split([rank, states, states])
@@ -161,5 +158,5 @@ def band_mixer(x: Value, layer: BandMixer) -> Value:
 
 
 def gelu(x: Value) -> Value:
-    """x times the standard normal distribution function of x."""
+    """The value times the normal distribution function of it."""
     return x * 0.5 * ((x / math.sqrt(2)).apply("Erf") + 1.0)

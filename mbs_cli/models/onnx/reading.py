@@ -58,7 +58,9 @@ def _read(path: Path) -> bytes:
             raise CheckpointError(f"{path} is larger than any model of mbs", _NOT_OURS)
         return path.read_bytes()
     except OSError as error:
-        raise CheckpointError(f"{path} cannot be read: {error.strerror}", "check --model") from error
+        raise CheckpointError(
+            f"{path} cannot be read: {error.strerror}", "check --model"
+        ) from error
 
 
 def _check_model(model: ModelProto, path: Path) -> None:

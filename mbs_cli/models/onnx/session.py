@@ -17,7 +17,14 @@ from torch import Tensor, nn
 from mbs_cli.audio.parameters import BINS
 from mbs_cli.errors import CheckpointError
 from mbs_cli.models.onnx.reading import read_onnx
-from mbs_cli.models.onnx.signature import SIGNALS, SPECTRUM, Form, input_shapes, output_shapes
+from mbs_cli.models.onnx.signature import (
+    SIGNALS,
+    SPECTRUM,
+    Form,
+    Shape,
+    input_shapes,
+    output_shapes,
+)
 
 # Frames of all signals of a call together: so few that temporaries fit the caches of a CPU.
 _BLOCK_FRAMES = 64
@@ -68,10 +75,12 @@ class OnnxModel(nn.Module):
     def _silence(self, signals: int) -> Arrays:
         shapes = input_shapes(self.info.config, self.info.form)
         del shapes[SPECTRUM]
-        return {
-            name: np.zeros([signals if length == SIGNALS else length for length in shape], "f4")
-            for name, shape in shapes.items()
-        }
+
+        def zeros(shape: Shape) -> NDArray[np.float32]:
+            lengths = [signals if length == SIGNALS else int(length) for length in shape]
+            return np.zeros(lengths, np.float32)
+
+        return {name: zeros(shape) for name, shape in shapes.items()}
 
     def _run(self, spectrum: Tensor, state: Arrays) -> tuple[Tensor, Arrays]:
         frames_first = spectrum.permute(2, 0, 1, 3).contiguous().numpy()
