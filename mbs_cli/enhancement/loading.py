@@ -38,31 +38,35 @@ def load_model(
     Raises UsageError for a name that is not known or packages that are not installed,
     CheckpointError for a file that is not one of ours, DeviceError for a device that is not there.
     """
-    from mbs_cli.models.checkpoint import load_checkpoint
-
-    if backend == Backend.ONNX and isinstance(model, str | Path):
-        return _load_onnx(model, device)
-    where = resolve_device(device)
     if not isinstance(model, str | Path):
-        return model.to(where).eval()
+        return model.to(resolve_device(device)).eval()
+    if backend not in list(Backend):
+        raise UsageError(f"no backend {backend!r}", f"choose one of {', '.join(Backend)}")
+    return (_load_torch if backend == Backend.TORCH else _load_onnx)(str(model), device)
+
+
+def _load_torch(model: str, device: Device | str) -> nn.Module:
     if Path(model).suffix == SUFFIX:
         raise UsageError(f"{model}: torch does not run ONNX files", "give --backend onnx, too")
-    network, _ = load_checkpoint(resolve_model(str(model)), str(where))
+    from mbs_cli.models.checkpoint import load_checkpoint
+
+    where = resolve_device(device)
+    network, _ = load_checkpoint(resolve_model(model), str(where))
     return network.to(where).eval()
 
 
-def _load_onnx(model: str | Path, device: Device | str) -> nn.Module:
+def _load_onnx(model: str, device: Device | str) -> nn.Module:
     require_onnx()
     if device not in (Device.AUTO, Device.CPU):
         raise DeviceError(f"--device {device}: onnxruntime computes on the CPU", "leave it out")
     if Path(model).suffix != SUFFIX:
-        return load_exported(resolve_model(str(model)))
+        return load_exported(resolve_model(model))
     from mbs_cli.models.onnx.session import OnnxModel
 
     exported = OnnxModel(Path(model))
     if exported.info.config.is_causal and not exported.is_causal:
         raise CheckpointError(
-            f"{model} takes whole signals of any length, files are enhanced as a stream",
+            f"{model} takes whole signals only, and files are enhanced as a stream",
             "export the model with --form stream, or give its name",
         )
     return exported
