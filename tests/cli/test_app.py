@@ -10,7 +10,7 @@ import pytest
 
 import mbs_cli
 
-SLOW_MODULES = ("torch", "numba", "librosa", "scipy", "soundfile")
+SLOW_MODULES = ("torch", "numba", "librosa", "scipy", "soundfile", "onnx", "onnxruntime")
 
 
 def test_help_is_instant(run_mbs):
@@ -25,7 +25,14 @@ def test_help_is_instant(run_mbs):
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--help"], ["enhance", "--help"], ["score", "--help"], ["profile", "--help"], ["--version"]],
+    [
+        ["--help"],
+        ["enhance", "--help"],
+        ["score", "--help"],
+        ["profile", "--help"],
+        ["export", "--help"],
+        ["--version"],
+    ],
 )
 def test_help_imports_nothing_slow(arguments):
     script = (
