@@ -98,6 +98,7 @@ def _open_session(content: bytes) -> Any:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
     options.inter_op_num_threads = 1
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # on busy cores
     options.log_severity_level = _SILENT
     try:
         return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
