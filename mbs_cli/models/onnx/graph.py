@@ -100,8 +100,8 @@ class Value:
     def softplus(self) -> Value:
         """log(1 + e^x), accurate to the last digits where it is small, too.
 
-        The operator of that name is ten times slower in onnxruntime. Rounding 1 + e is made good by
-        the factor e / ((1 + e) - 1) (Kahan; Goldberg 1991, theorem 4).
+        The operator of that name takes a fifth of a model's time in onnxruntime. The rounding of
+        1 + e is made good by the factor e / ((1 + e) - 1) (Goldberg 1991, theorem 4).
         """
         e = (self.apply("Abs") * -1.0).apply("Exp")
         rounded = e + 1.0

@@ -1,7 +1,7 @@
 """Layers of the encoders as parts of an ONNX graph.
 
-Letters: L steps, first or second axis of the frames; P, Q the other two of the three axes T
-frames, B signals, K bands; D features, E inner features, N states.
+Letters: L steps along one of the three axes T frames, B signals, K bands; P, Q the other two;
+S sequences; D features, E and H inner features, N states.
 
 A layer runs along the first axis of its input (L, P, Q, D), so that a step lies in one piece.
 """
@@ -9,6 +9,8 @@ A layer runs along the first axis of its input (L, P, Q, D), so that a step lies
 from __future__ import annotations
 
 import math
+from functools import reduce
+from operator import add
 
 import numpy as np
 from torch import Tensor, nn
@@ -87,17 +89,13 @@ def _mamba(
 
 def _convolve(x: Value, block: Mamba, past: Value, backwards: bool) -> tuple[Value, Value]:
     """SiLU of the depthwise convolution of x (L, P, Q, E), and its last CONV_WIDTH - 1 inputs."""
-    graph, most = x.graph, CONV_WIDTH - 1
-    padded = graph.concat(x, past, axis=0) if backwards else graph.concat(past, x, axis=0)
-    weights = array(block.conv_weight)
+    most, weights = CONV_WIDTH - 1, array(block.conv_weight)
+    around = (past, x)
     if backwards:
-        weights = weights[::-1]
-    y = x * weights[0 if backwards else most] + array(block.conv_bias)
-    for tap in range(CONV_WIDTH):
-        if tap == (0 if backwards else most):
-            continue
-        y = y + padded.slice(tap, tap - most or None) * weights[tap]
-    return y.silu(), padded.slice(-most)
+        around, weights = (x, past), weights[::-1]
+    padded = x.graph.concat(*around, axis=0)
+    terms = (padded.slice(tap, tap - most or None) * weights[tap] for tap in range(CONV_WIDTH))
+    return (reduce(add, terms) + array(block.conv_bias)).silu(), padded.slice(-most)
 
 
 def _selective_scan(x: Value, block: Mamba, state: Value, backwards: bool) -> tuple[Value, Value]:
@@ -150,13 +148,16 @@ def lstm_layer(x: Value, layer: LstmLayer, state: LayerState) -> tuple[Value, La
 def band_mixer(x: Value, layer: BandMixer) -> Value:
     """(T, B, K, D) -> (T, B, K, D)."""
     columns = layer_norm(x, layer.norm)
-    expand, reduce = layer.expand, layer.reduce
-    graph = x.graph
-    hidden = graph.node("MatMul", array(expand.weight), columns) + array(expand.bias[:, None])
-    mixed = graph.node("MatMul", array(reduce.weight), gelu(hidden)) + array(reduce.bias[:, None])
-    return x + mixed
+    hidden = _across_bands(layer.expand, columns)
+    return x + _across_bands(layer.reduce, _gelu(hidden))
 
 
-def gelu(x: Value) -> Value:
+def _across_bands(layer: nn.Linear, x: Value) -> Value:
+    """A Linear over the bands: (T, B, K, D) -> (T, B, O, D)."""
+    weight = x.graph.constant(array(layer.weight))
+    return weight @ x + array(layer.bias[:, None])
+
+
+def _gelu(x: Value) -> Value:
     """The value times the normal distribution function of it."""
     return x * 0.5 * ((x / math.sqrt(2)).apply("Erf") + 1.0)

@@ -45,12 +45,9 @@ class OnnxModel(nn.Module):
         self._outputs = list(output_shapes(self.info.config, self.info.form))
         try:
             self._session = _open_session(content)
-            silence = torch.zeros(2, BINS, 3, 2)
-            fits = self(silence).shape == silence.shape
+            self._try()
         except RuntimeError as error:
             raise CheckpointError(f"{path} is damaged: {error}", "export it again") from error
-        if not fits:
-            raise CheckpointError(f"{path} is damaged: it does not keep the shape of a spectrum")
 
     @property
     def is_causal(self) -> bool:
@@ -71,6 +68,16 @@ class OnnxModel(nn.Module):
             estimate, state = self._run(block, state)
             estimates.append(estimate.transpose(1, 2))  # as `stft` has it: frames lie in one piece
         return torch.cat(estimates, dim=1).transpose(1, 2), state
+
+    def _try(self) -> None:
+        """Raises RuntimeError if frames and state do not go through."""
+        silence = torch.zeros(2, BINS, 3, 2)
+        estimate = self(silence)
+        if self.is_causal:
+            _, state = self.stream(silence)
+            estimate, _ = self.stream(silence, state)
+        if estimate.shape != silence.shape:
+            raise RuntimeError("it does not keep the shape of a spectrum")
 
     def _silence(self, signals: int) -> Arrays:
         shapes = input_shapes(self.info.config, self.info.form)
