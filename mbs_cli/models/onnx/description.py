@@ -101,10 +101,9 @@ def parse_metadata(text: str, path: Path) -> OnnxInfo:
         raise CheckpointError(
             f"{path} does not fit: it is of {found}, expected {expected}", "export it again"
         )
-    if not all(isinstance(text, str) for text in (*texts, licence or "")):
+    are_texts = all(isinstance(text, str) for text in texts) and isinstance(licence, str | None)
+    if not are_texts or not isinstance(model, dict):
         raise CheckpointError(f"{path} is damaged: its description is not valid", _NOT_OURS)
-    if not isinstance(model, dict):
-        raise CheckpointError(f"{path} is damaged: it describes no model", _NOT_OURS)
     config, checkpoint = parse_description(model, path)
     if form is Form.STREAM and not config.is_causal:
         raise CheckpointError(f"{path} does not fit: its model cannot run as a stream", _NOT_OURS)
