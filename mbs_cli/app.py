@@ -14,6 +14,7 @@ from mbs_cli import __version__
 from mbs_cli.commands.enhance import enhance
 from mbs_cli.commands.error_text import print_error, show_tracebacks
 from mbs_cli.commands.exit_code import ExitCode, exit_code_of
+from mbs_cli.commands.export import export
 from mbs_cli.commands.live import live
 from mbs_cli.commands.models import models
 from mbs_cli.commands.profile import profile
@@ -36,6 +37,7 @@ app.command()(train)
 app.command()(score)
 app.command()(profile)
 app.command()(models)
+app.command()(export)
 
 
 def _print_version(is_wanted: bool) -> None:

@@ -10,6 +10,7 @@ from mbs_cli.errors import DeviceError
 
 if TYPE_CHECKING:
     import torch
+    from torch import nn
 
 
 class Device(StrEnum):
@@ -44,6 +45,13 @@ def resolve_device(device: Device | str = Device.AUTO) -> torch.device:
             f"available: {there}; --device auto takes the first of them",
         )
     return torch.device(device)
+
+
+def device_of(model: nn.Module) -> torch.device:
+    """Where a model is; the CPU for one that keeps no tensors of torch."""
+    import torch
+
+    return next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
 
 
 def usable_cores() -> int:

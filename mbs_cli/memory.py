@@ -16,6 +16,7 @@ _TELLING_TEXT = re.compile(
     r"out of memory"  # CUDA, MPS, Triton
     r"|can't allocate memory|not enough memory"  # torch's CPU allocator, on Linux and Windows
     r"|could not (create|execute) a (primitive|memory)"  # oneDNN, below torch on a CPU
+    r"|failed to allocate memory"  # onnxruntime
     r"|bad_alloc"  # C++
     r"|can't start new thread"  # Python, where there is no room for its stack
     r"|_ALLOC_FAILED",  # cuBLAS, cuDNN

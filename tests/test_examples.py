@@ -1,5 +1,6 @@
 """The scripts of examples/ do what their first line says."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -8,9 +9,11 @@ import numpy as np
 import pytest
 import soundfile
 
+from mbs_cli.enhancement.array import enhance_array
 from mbs_cli.models.checkpoint import save_checkpoint
 from mbs_cli.models.checkpoint_info import CheckpointInfo
 from mbs_cli.models.config import MbsNetConfig
+from mbs_cli.models.onnx.export import export_model
 from mbs_cli.models.registry import build_model
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
@@ -72,3 +75,19 @@ def test_a_pair_without_a_score_says_why(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "silent.flac", np.zeros(soundfile.info(CLEAN).frames), 16000)
     done = run("score_pair.py", CLEAN, tmp_path / "silent.flac")
     assert done.stdout.count("n/a: estimate is silent") == 3
+
+
+def test_an_exported_model_needs_neither_torch_nor_this_package(
+    checkpoint: Path, tmp_path: Path
+) -> None:
+    exported, out = tmp_path / "model.onnx", tmp_path / "out.wav"
+    export_model(checkpoint, exported)
+    done = run("stream_onnx.py", exported, NOISY, out)
+    assert done.returncode == 0, done.stderr
+    noisy, rate_hz = soundfile.read(NOISY)
+    expected = enhance_array(noisy, rate_hz, model=checkpoint)
+    found, _ = soundfile.read(out)
+    assert np.abs(found - expected).max() <= 2 / 32768  # two steps of the 16-bit file
+    assert not re.search(
+        r"^(import|from) (torch|mbs_cli)", (EXAMPLES / "stream_onnx.py").read_text(), re.MULTILINE
+    )

@@ -40,6 +40,7 @@ def test_real_failures_to_allocate_are_recognised(work, arguments):
     "error",
     [
         torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."),
+        RuntimeError("BFCArena::AllocateRawInternal() Failed to allocate memory for 4 bytes"),
         RuntimeError("MPS backend out of memory (MPS allocated: 8.00 GB)"),
         RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
         RuntimeError("could not create a primitive"),

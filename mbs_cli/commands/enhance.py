@@ -11,7 +11,7 @@ from mbs_cli.commands.exit_code import ExitCode
 from mbs_cli.device import Device
 from mbs_cli.enhancement.engine import DEFAULT_BATCH_SIZE, Engine
 from mbs_cli.enhancement.files import enhance_paths
-from mbs_cli.enhancement.loading import DEFAULT_MODEL
+from mbs_cli.enhancement.loading import DEFAULT_MODEL, Backend
 from mbs_cli.enhancement.plan import parse_shard
 from mbs_cli.enhancement.report import Status
 from mbs_cli.enhancement.treatment import ChannelMode, Treatment
@@ -23,6 +23,7 @@ def enhance(
     paths: options.Paths = None,
     model: options.Model = DEFAULT_MODEL,
     device: options.ComputeDevice = Device.AUTO,
+    backend: options.ModelBackend = Backend.TORCH,
     channels: options.Channels = ChannelMode.LINKED,
     attenuation_limit_db: options.AttenuationLimit = None,
     dry: options.Dry = 0.0,
@@ -61,7 +62,7 @@ def enhance(
 
     treatment = Treatment(channels, dry, attenuation_limit_db, pcs)
     if raw is not None or is_piped(paths or [], output):
-        engine = Engine(model, device, threads=threads)
+        engine = Engine(model, device, backend, threads=threads)
         form = StreamForm(raw, container, subtype, sample_rate, clip)
         enhance_standard(context, paths or [], output, engine, treatment, form)
         return
@@ -72,6 +73,7 @@ def enhance(
             output,
             model=model,
             device=device,
+            backend=backend,
             treatment=treatment,
             output_format=OutputFormat(container, subtype, sample_rate, clip, video),
             overwrite=overwrite,

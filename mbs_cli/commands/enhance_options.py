@@ -10,6 +10,7 @@ import typer
 from mbs_cli.audio.output_format import FORMATS, ClipPolicy
 from mbs_cli.audio.sample_rates import HIGHEST_RATE_HZ, LOWEST_RATE_HZ
 from mbs_cli.device import Device
+from mbs_cli.enhancement.loading import Backend
 from mbs_cli.enhancement.treatment import ChannelMode
 
 Paths = Annotated[
@@ -32,10 +33,18 @@ Output = Annotated[
     ),
 ]
 Model = Annotated[
-    str, typer.Option(metavar="NAME|PATH", help="A shipped model or a checkpoint file.")
+    str,
+    typer.Option(
+        metavar="NAME|PATH",
+        help="A shipped model or a checkpoint file; with --backend onnx also an ONNX file by mbs "
+        "export.",
+    ),
 ]
 ComputeDevice = Annotated[
     Device, typer.Option(help="Where to compute; auto takes cuda, then mps, then cpu.")
+]
+ModelBackend = Annotated[
+    Backend, typer.Option(help="What runs the model: torch, or onnxruntime on the CPU.")
 ]
 
 Channels = Annotated[

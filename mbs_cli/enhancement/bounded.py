@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from mbs_cli.audio.stft import FRAMES_PER_SECOND
+from mbs_cli.device import device_of
 from mbs_cli.memory import is_out_of_memory
 
 # Channel-seconds in one call, about 50 MB each. On a CPU a longer call is no faster, since its
@@ -45,8 +46,7 @@ class BoundedModel(nn.Module):
     @property
     def device(self) -> torch.device:
         """Where the model is."""
-        first: Tensor = next(self.model.parameters())
-        return first.device
+        return device_of(self.model)
 
     def working_seconds(self, rows: int) -> float:
         """How much of a signal one call should get when that many channels share it."""

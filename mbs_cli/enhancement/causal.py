@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from mbs_cli.audio.samples import Samples
 from mbs_cli.audio.stft import HOP, N_FFT, analysis_window
+from mbs_cli.device import device_of
 
 _OVERLAP = N_FFT // HOP
 _OPEN_SAMPLES = N_FFT - HOP
@@ -35,7 +36,7 @@ class CausalEnhancer:
 
     def __init__(self, model: nn.Module, channels: int = 1) -> None:
         self._model: Any = model
-        self._device = next((p.device for p in model.parameters()), torch.device("cpu"))
+        self._device = device_of(model)
         self._window = analysis_window(self._device)
         self._state: Any = None
         self._samples = torch.zeros(channels, _EDGE, device=self._device)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mbs_cli.device import Device, limit_threads, usable_cores
-from mbs_cli.enhancement.loading import DEFAULT_MODEL, load_model
+from mbs_cli.enhancement.loading import DEFAULT_MODEL, Backend, load_model
 from mbs_cli.enhancement.report import FileReport, Listener, ModelLoaded
 from mbs_cli.errors import UsageError
 
@@ -26,6 +26,7 @@ class Engine:
 
     model: str | Path | nn.Module = DEFAULT_MODEL  # for several processes a name or a path
     device: Device | str = Device.AUTO
+    backend: Backend | str = Backend.TORCH
     batch_size: int = DEFAULT_BATCH_SIZE  # short files that go through the model at once
     threads: int | None = None  # of all processes together; None: one for each core
     jobs: int = 1  # processes
@@ -48,7 +49,7 @@ class Engine:
         """The model, ready to run in this process; raises what `load_model` raises."""
         if self.threads is not None:
             limit_threads(self.threads)
-        return load_model(self.model, self.device)
+        return load_model(self.model, self.device, self.backend)
 
     def share(self) -> Engine:
         """What one of the processes gets: its part of the threads."""

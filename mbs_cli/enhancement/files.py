@@ -13,7 +13,7 @@ from mbs_cli.atomic_file import remove_abandoned
 from mbs_cli.audio.output_format import OutputFormat
 from mbs_cli.device import Device
 from mbs_cli.enhancement.engine import DEFAULT_BATCH_SIZE, Engine
-from mbs_cli.enhancement.loading import DEFAULT_MODEL
+from mbs_cli.enhancement.loading import DEFAULT_MODEL, Backend
 from mbs_cli.enhancement.manifest import (
     kept_manifest,
     listed_jobs,
@@ -48,6 +48,7 @@ def enhance_paths(
     *,
     model: str | Path | nn.Module = DEFAULT_MODEL,
     device: Device | str = Device.AUTO,
+    backend: Backend | str = Backend.TORCH,
     treatment: Treatment = _AS_IT_IS,
     output_format: OutputFormat = _AS_THE_INPUT,
     overwrite: bool = False,
@@ -63,9 +64,10 @@ def enhance_paths(
 
     Every output keeps its input's sample rate, channels, sample count, container and sample
     format, unless `treatment` (channels, strength) or `output_format` say otherwise. An output
-    that exists is left alone unless `overwrite`. `batch_size` short files go through the model at
-    once, long files in blocks. With `jobs` above 1 so many processes share the files and the
-    threads; `model` is then a name or a path. `shard` (i, n) does the i-th of n equal shares.
+    that exists is left alone unless `overwrite`. `backend` says what runs the model: torch, or
+    onnxruntime, which takes files of `mbs export`, too. `batch_size` short files go through the
+    model at once, long files in blocks. With `jobs` above 1 so many processes share the files and
+    the threads; `model` is then a name or a path. `shard` (i, n) does the i-th of n equal shares.
     `manifest` is a CSV table kept of all files, for shards one beside it for each; without `paths`
     it also names the files (`mbs_cli.enhancement.manifest` tells its columns). `progress` shows a
     tqdm bar, made for notebooks; `on_event` is told of everything that happens.
@@ -74,7 +76,7 @@ def enhance_paths(
     CheckpointError or DeviceError, before anything is written, for what concerns them all.
     """
     clock = Clock()
-    engine = Engine(model, device, batch_size, threads, jobs)
+    engine = Engine(model, device, backend, batch_size, threads, jobs)
     listed: list[Job] = []
     if manifest is not None and not paths:
         rows = read_manifest(Path(manifest))

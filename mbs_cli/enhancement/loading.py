@@ -2,30 +2,72 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mbs_cli.device import Device, resolve_device
+from mbs_cli.errors import CheckpointError, DeviceError, UsageError
+from mbs_cli.models.catalogue import default_model
+from mbs_cli.models.onnx.export import SUFFIX, load_exported
+from mbs_cli.models.onnx.packages import require_onnx
+from mbs_cli.models.shipped import resolve_model
 
 if TYPE_CHECKING:
     from torch import nn
 
-DEFAULT_MODEL = "mbs-net"
+DEFAULT_MODEL = default_model()
+
+
+class Backend(StrEnum):
+    """What runs a model."""
+
+    TORCH = "torch"
+    ONNX = "onnx"  # onnxruntime, on the CPU
 
 
 def load_model(
-    model: str | Path | nn.Module = DEFAULT_MODEL, device: Device | str = Device.AUTO
+    model: str | Path | nn.Module = DEFAULT_MODEL,
+    device: Device | str = Device.AUTO,
+    backend: Backend | str = Backend.TORCH,
 ) -> nn.Module:
     """A model in evaluation mode, from a preset's name, a checkpoint's path, or as it is.
 
-    Raises UsageError for a name that is not known, CheckpointError for a file that is not a
-    checkpoint of ours, DeviceError for a device that is not there.
+    With the backend `onnx` also from a file of `mbs export`; a checkpoint is exported into the
+    user's cache folder first, once for all.
+
+    Raises UsageError for a name that is not known or packages that are not installed,
+    CheckpointError for a file that is not one of ours, DeviceError for a device that is not there.
     """
+    if not isinstance(model, str | Path):
+        return model.to(resolve_device(device)).eval()
+    if backend not in list(Backend):
+        raise UsageError(f"no backend {backend!r}", f"choose one of {', '.join(Backend)}")
+    return (_load_torch if backend == Backend.TORCH else _load_onnx)(str(model), device)
+
+
+def _load_torch(model: str, device: Device | str) -> nn.Module:
+    if Path(model).suffix == SUFFIX:
+        raise UsageError(f"{model}: torch does not run ONNX files", "give --backend onnx, too")
     from mbs_cli.models.checkpoint import load_checkpoint
-    from mbs_cli.models.shipped import resolve_model
 
     where = resolve_device(device)
-    if not isinstance(model, str | Path):
-        return model.to(where).eval()
-    network, _ = load_checkpoint(resolve_model(str(model)), str(where))
+    network, _ = load_checkpoint(resolve_model(model), str(where))
     return network.to(where).eval()
+
+
+def _load_onnx(model: str, device: Device | str) -> nn.Module:
+    require_onnx()
+    if device not in (Device.AUTO, Device.CPU):
+        raise DeviceError(f"--device {device}: onnxruntime computes on the CPU", "leave it out")
+    if Path(model).suffix != SUFFIX:
+        return load_exported(resolve_model(model))
+    from mbs_cli.models.onnx.session import OnnxModel
+
+    exported = OnnxModel(Path(model))
+    if exported.info.config.is_causal and not exported.is_causal:
+        raise CheckpointError(
+            f"{model} takes whole signals only, and files are enhanced as a stream",
+            "export the model with --form stream, or give its name",
+        )
+    return exported

@@ -9,6 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from torch import nn
 
 from mbs_cli.audio.samples import Samples
+from mbs_cli.device import device_of
 from mbs_cli.enhancement.audio_file import copy_empty, enhance_in_blocks
 from mbs_cli.enhancement.batch import Loaded, load_batch, store_whole, too_little_memory
 from mbs_cli.enhancement.bounded import BoundedModel
@@ -142,6 +143,7 @@ def _attempt(model: BoundedModel, task: Task, listen: Listener) -> FileReport | 
 
 def compiles_kernels(model: nn.Module) -> bool:
     """Whether this run is the first on this machine that needs the CPU's scan kernels."""
-    device = next(model.parameters()).device
     has_scan = any(isinstance(module, Mamba) for module in model.modules())
-    return has_scan and default_implementation(device) == "cpu" and kernels_need_compiling()
+    return (
+        has_scan and default_implementation(device_of(model)) == "cpu" and kernels_need_compiling()
+    )

@@ -21,6 +21,7 @@ from torch import nn
 
 from mbs_cli.audio.samples import Samples, silence
 from mbs_cli.audio.stft import HOP, SAMPLE_RATE_HZ, istft, stft
+from mbs_cli.device import device_of
 from mbs_cli.memory import is_out_of_memory
 
 WINDOW_SECONDS = 8.0
@@ -44,7 +45,7 @@ class WindowedEnhancer:
         margin_seconds: float = MARGIN_SECONDS,
     ) -> None:
         self._model: Any = model
-        self._device = next(model.parameters()).device
+        self._device = device_of(model)
         self._window = _whole_hops(window_seconds)
         self._margin = _whole_hops(margin_seconds)
         self._fade = np.linspace(0, 1, _whole_hops(CROSSFADE_SECONDS), dtype=np.float32)

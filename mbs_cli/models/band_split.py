@@ -19,7 +19,7 @@ from mbs_cli.models.bands import BAND_WIDTHS, BANDS, BINS
 COMPRESSION = 0.3
 LEVEL_SECONDS = 1.0  # time constant of the running level
 _LEVEL_BLOCK = 256  # frames of the running level computed by one matrix product
-_FLOOR = 1e-10  # magnitudes below count as this: a power of 0.3 has no finite slope at 0
+FLOOR = 1e-10  # magnitudes below count as this: a power of 0.3 has no finite slope at 0
 
 # What the running level carries: decayed sum of frame levels and of their weights, (B,) each.
 LevelState = tuple[Tensor, Tensor]
@@ -95,7 +95,7 @@ class BandSplit(nn.Module):
 
     def _compress(self, spectrum: Tensor, state: LevelState | None) -> tuple[Tensor, LevelState]:
         """Magnitude, real and imaginary part (B, 3, F, T), compressed and level-normalised."""
-        magnitude = spectrum.square().sum(-1).clamp_min(_FLOOR**2).sqrt()
+        magnitude = spectrum.square().sum(-1).clamp_min(FLOOR**2).sqrt()
         compressed = magnitude**COMPRESSION
         level, state = running_level(compressed.square().mean(1), state)
         scale = level.rsqrt()[:, None]

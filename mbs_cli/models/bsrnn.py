@@ -24,9 +24,9 @@ from mbs_cli.models.decoders import rotate
 from mbs_cli.models.recomputation import run_layer
 
 TAPS = 3
-_VARIANCE_FLOOR = 1e-5  # of GroupNorm, as torch has it
-_BAND_VARIANCE_FLOOR = 1e-8  # of bins whose mean power is 1: 80 dB below the utterance
-_SILENCE_POWER = 1e-20  # keeps the level of digital silence above zero
+VARIANCE_FLOOR = 1e-5  # of GroupNorm, as torch has it
+BAND_VARIANCE_FLOOR = 1e-8  # of bins whose mean power is 1: 80 dB below the utterance
+SILENCE_POWER = 1e-20  # keeps the level of digital silence above zero
 
 
 class Bsrnn(nn.Module):
@@ -52,7 +52,7 @@ class Bsrnn(nn.Module):
         scales the output.
         """
         power = 2 * spectrum.square().mean(dim=(1, 2, 3), keepdim=True)
-        features = self.band_split(spectrum * (power + _SILENCE_POWER).rsqrt())
+        features = self.band_split(spectrum * (power + SILENCE_POWER).rsqrt())
         for layer in self.layers:
             features = run_layer(layer, features, recompute=self.checkpoint_activations)
         return filter_frames(spectrum, self.decoder(features))
@@ -91,7 +91,7 @@ class NormedBandSplit(nn.Module):
         mean = spectrum.mean(dim=(2, 3)) @ self.band_mean.T  # (B, F): each bin, its band's mean
         centred = spectrum - mean[..., None, None]
         variance = centred.square().mean(dim=(2, 3)) @ self.band_mean.T
-        return centred * (variance + _BAND_VARIANCE_FLOOR).rsqrt()[..., None, None]
+        return centred * (variance + BAND_VARIANCE_FLOOR).rsqrt()[..., None, None]
 
 
 class DualLayer(nn.Module):
@@ -180,7 +180,7 @@ def filter_frames(spectrum: Tensor, mask: Tensor) -> Tensor:
 def _standardise(x: Tensor, dims: tuple[int, ...]) -> Tensor:
     """Zero mean and unit variance over the dimensions given."""
     variance, mean = torch.var_mean(x.float(), dims, correction=0, keepdim=True)
-    return (x - mean) * (variance + _VARIANCE_FLOOR).rsqrt()
+    return (x - mean) * (variance + VARIANCE_FLOOR).rsqrt()
 
 
 def _initialise(weight: Tensor, inputs_and_outputs: int) -> None:

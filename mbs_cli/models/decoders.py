@@ -16,7 +16,7 @@ from mbs_cli.models.bands import BAND_WIDTHS, BANDS, BINS
 from mbs_cli.models.kernels.launch import run_kernel, runs_fused
 from mbs_cli.models.linear import Linear
 
-_UNIT_FLOOR = 1e-6  # keeps the rotation differentiable where both of its parts are 0
+UNIT_FLOOR = 1e-6  # keeps the rotation differentiable where both of its parts are 0
 
 
 class BandDecoder(nn.Module):
@@ -103,7 +103,7 @@ class PhaseDecoder(nn.Module):
         """(K, B, T, D) -> (B, F, T, 2)."""
         gated = features * self.head(features, "tanh")
         vector = self.decoder(gated).permute(0, 2, 3, 1)
-        length = (vector.square().sum(-1, keepdim=True) + _UNIT_FLOOR).sqrt()
+        length = (vector.square().sum(-1, keepdim=True) + UNIT_FLOOR).sqrt()
         rotation: Tensor = vector / length
         return rotation
 

@@ -119,10 +119,17 @@ class Encoder(nn.Module):
             sequences, state = self._run(layer, x.flatten(0, 1), known)
             x = sequences.view_as(x)
             after.append(state)
-            band_place, rest = divmod(place + 1, self.every)
-            if rest == 0 and band_place <= len(self.band_layers):
-                x = self._run(self.band_layers[band_place - 1], x)
+            band_layer = self.band_layer_after(place)
+            if band_layer is not None:
+                x = self._run(band_layer, x)
         return x, after
+
+    def band_layer_after(self, place: int) -> nn.Module | None:
+        """The band layer that follows the time layer of that place, if one does."""
+        band_place, rest = divmod(place + 1, self.every)
+        if rest or band_place > len(self.band_layers):
+            return None
+        return self.band_layers[band_place - 1]
 
     def _run(self, layer: nn.Module, *inputs: Any) -> Any:
         return run_layer(layer, *inputs, recompute=self.checkpoint_activations)

@@ -11,7 +11,7 @@ import pytest
 
 import mbs_cli
 
-SLOW_MODULES = ("torch", "numba", "librosa", "scipy", "soundfile")
+SLOW_MODULES = ("torch", "numba", "librosa", "scipy", "soundfile", "onnx", "onnxruntime")
 
 
 def test_help_is_instant(run_mbs):
@@ -32,6 +32,7 @@ def test_help_is_instant(run_mbs):
         ["live", "--help"],
         ["score", "--help"],
         ["profile", "--help"],
+        ["export", "--help"],
         ["--version"],
     ],
 )

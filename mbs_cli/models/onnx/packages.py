@@ -1,0 +1,17 @@
+"""The packages behind ONNX files, which are an extra of this one. Imports nothing heavy."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+from mbs_cli.errors import UsageError
+
+
+def require_onnx() -> None:
+    """Raise UsageError, with the command that installs it, for a package that is missing."""
+    missing = [name for name in ("onnx", "onnxruntime") if find_spec(name) is None]
+    if missing:
+        raise UsageError(
+            f"ONNX files need {' and '.join(missing)}, not installed here",
+            f"pip install {' '.join(missing)}",
+        )

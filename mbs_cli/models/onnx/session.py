@@ -1,0 +1,113 @@
+"""A model that onnxruntime runs, behind the interface of our torch models.
+
+Letters: B signals, F = 257 frequency bins, T frames.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from mbs_cli.audio.parameters import BINS
+from mbs_cli.errors import CheckpointError
+from mbs_cli.models.onnx.reading import read_onnx
+from mbs_cli.models.onnx.signature import (
+    SIGNALS,
+    SPECTRUM,
+    Form,
+    Shape,
+    input_shapes,
+    output_shapes,
+)
+
+# Frames of all signals of a call together: so few that temporaries fit the caches of a CPU.
+_BLOCK_FRAMES = 64
+_SILENT = 4  # the level of messages from which onnxruntime prints; what fails is raised
+
+Arrays = dict[str, NDArray[np.float32]]
+
+
+class OnnxModel(nn.Module):
+    """On the CPU, with as many threads as torch has when it is made.
+
+    Raises CheckpointError for a file that `mbs export` did not write.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        content, self.info = read_onnx(path)
+        self._outputs = list(output_shapes(self.info.config, self.info.form))
+        try:
+            self._session = _open_session(content)
+            self._try()
+        except RuntimeError as error:
+            raise CheckpointError(f"{path} is damaged: {error}", "export it again") from error
+
+    @property
+    def is_causal(self) -> bool:
+        """Whether `stream` works."""
+        return self.info.form is Form.STREAM
+
+    def forward(self, spectrum: Tensor) -> Tensor:
+        """The clean estimate (B, F, T, 2) of whole signals (B, F, T, 2)."""
+        return self.stream(spectrum)[0] if self.is_causal else self._run(spectrum, {})[0]
+
+    def stream(self, spectrum: Tensor, state: Arrays | None = None) -> tuple[Tensor, Arrays]:
+        """As `forward`, for the next T >= 1 frames, and the state to pass with those after them."""
+        signals = spectrum.shape[0]
+        if state is None:
+            state = self._silence(signals)
+        estimates = []
+        for block in spectrum.split(max(1, _BLOCK_FRAMES // signals), dim=2):
+            estimate, state = self._run(block, state)
+            estimates.append(estimate.transpose(1, 2))  # as `stft` has it: frames lie in one piece
+        return torch.cat(estimates, dim=1).transpose(1, 2), state
+
+    def _try(self) -> None:
+        """Raises RuntimeError if frames and state do not go through."""
+        silence = torch.zeros(2, BINS, 3, 2)
+        estimate = self(silence)
+        if self.is_causal:
+            _, state = self.stream(silence)
+            estimate, _ = self.stream(silence, state)
+        if estimate.shape != silence.shape:
+            raise RuntimeError("it does not keep the shape of a spectrum")
+
+    def _silence(self, signals: int) -> Arrays:
+        shapes = input_shapes(self.info.config, self.info.form)
+        del shapes[SPECTRUM]
+
+        def zeros(shape: Shape) -> NDArray[np.float32]:
+            lengths = [signals if length == SIGNALS else int(length) for length in shape]
+            return np.zeros(lengths, np.float32)
+
+        return {name: zeros(shape) for name, shape in shapes.items()}
+
+    def _run(self, spectrum: Tensor, state: Arrays) -> tuple[Tensor, Arrays]:
+        frames_first = spectrum.permute(2, 0, 1, 3).contiguous().numpy()
+        try:
+            results = self._session.run(self._outputs, {SPECTRUM: frames_first, **state})
+        except Exception as error:  # of no class that tells more than its text
+            raise RuntimeError(str(error)) from error
+        estimate, *states = results
+        after = dict(zip(state, states, strict=True))
+        return torch.from_numpy(estimate).permute(1, 2, 0, 3), after
+
+
+def _open_session(content: bytes) -> Any:
+    """Raises RuntimeError for what onnxruntime refuses."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    options.inter_op_num_threads = 1
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # on busy cores
+    options.log_severity_level = _SILENT
+    try:
+        return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    except Exception as error:
+        raise RuntimeError(str(error)) from error

@@ -1,0 +1,43 @@
+"""`mbs export` and `mbs enhance --backend onnx` as processes."""
+
+from __future__ import annotations
+
+import numpy as np
+import soundfile
+
+from mbs_cli.enhancement.array import enhance_array
+
+
+def test_what_is_exported_enhances_files(run_mbs, noisy_file, noisy_speech, tmp_path):
+    exported = run_mbs("export", "mbs-net", "mbs-net.onnx")
+    assert exported.returncode == 0, exported.stderr
+    assert "mbs-net.onnx: stream form of mbs-net" in exported.stdout
+    assert "largest difference from torch on 3 s of speech" in exported.stdout
+    model = ["--model", "mbs-net.onnx", "--backend", "onnx"]
+    enhanced = run_mbs("enhance", noisy_file, "-o", "out", "--subtype", "PCM_24", *model)
+    assert enhanced.returncode == 0, enhanced.stderr
+    by_onnx, _ = soundfile.read(tmp_path / "out" / noisy_file.name)
+    by_torch = enhance_array(noisy_speech, 16_000)
+    assert np.abs(by_torch).max() > 0.1
+    assert np.abs(by_onnx - by_torch).max() < 1e-4
+
+
+def test_what_cannot_be_exported_ends_with_the_next_step(run_mbs, tmp_path):
+    unknown = run_mbs("export", "no-such-model", "model.onnx")
+    assert unknown.returncode == 2
+    assert "mbs-net-small" in unknown.stderr
+    nowhere = run_mbs("export", "mbs-net", "no/such/folder/model.onnx")
+    assert nowhere.returncode == 2
+    assert "a folder that exists" in nowhere.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_foreign_onnx_file_is_refused(run_mbs, noisy_file, tmp_path):
+    (tmp_path / "foreign.onnx").write_bytes(b"\x08\x08")  # no more than a version of the format
+    result = run_mbs(
+        "enhance", noisy_file, "-o", "out", "--model", "foreign.onnx", "--backend", "onnx"
+    )
+    assert result.returncode == 1
+    assert "not an ONNX file of mbs" in result.stderr
+    assert "mbs export" in result.stderr
+    assert not (tmp_path / "out").exists()

@@ -1,0 +1,140 @@
+"""The ONNX graphs compute what the models do in torch, in every form that a model can have."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import soundfile
+import torch
+from torch import Tensor
+
+from mbs_cli.audio.stft import stft
+from mbs_cli.models.checkpoint_info import CheckpointInfo
+from mbs_cli.models.config import BsrnnConfig, MbsNetConfig, ModelConfig
+from mbs_cli.models.onnx.build import build_onnx
+from mbs_cli.models.onnx.description import OnnxInfo
+from mbs_cli.models.onnx.graph import IR_VERSION, OPSET, Graph
+from mbs_cli.models.onnx.signature import Form, input_shapes, output_shapes
+from mbs_cli.models.registry import build_model
+
+SMALL = MbsNetConfig(features=16, layers=2, states=3, decoder_hidden=16)
+CONFIGS: dict[str, ModelConfig] = {
+    "mamba": SMALL,
+    "lstm": replace(SMALL, time_layer="lstm", band_layer="none"),
+    "complex": replace(SMALL, decoder="complex-3-tap", band_layer_every=2),
+    "magnitude": replace(SMALL, decoder="magnitude"),
+    "dual": replace(SMALL, branches="dual", expand=2),
+    "bands": replace(SMALL, band_layer="bidirectional-mamba"),
+    "bidirectional": replace(
+        SMALL, time_layer="bidirectional-mamba", band_layer="bidirectional-mamba"
+    ),
+    "bsrnn": BsrnnConfig(features=16, layers=2),
+}
+CAUSAL = [name for name, config in CONFIGS.items() if config.is_causal]
+
+
+def make(name: str) -> torch.nn.Module:
+    """A model none of whose weights is 0 or 1 by chance of its initialisation."""
+    torch.manual_seed(0)
+    model = build_model(CONFIGS[name]).eval()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.02 * torch.randn_like(parameter))
+    return model
+
+
+def export(model: torch.nn.Module, form: Form) -> onnx.ModelProto:
+    return build_onnx(model, OnnxInfo(form, model.config, CheckpointInfo("custom"), "0" * 64))
+
+
+def session(proto: onnx.ModelProto) -> onnxruntime.InferenceSession:
+    return onnxruntime.InferenceSession(
+        proto.SerializeToString(), providers=["CPUExecutionProvider"]
+    )
+
+
+def two_signals() -> Tensor:
+    """Spectra (2, F, 64, 2) of half a second of speech each, the second one quieter."""
+    samples, _ = soundfile.read("examples/noisy/en_babble_5db.flac", dtype="float32")
+    pair = np.stack([samples[16_000:24_064], 0.1 * samples[40_000:48_064]])
+    return stft(torch.from_numpy(pair))
+
+
+def frames_first(spectrum: Tensor) -> np.ndarray:
+    return spectrum.permute(2, 0, 1, 3).numpy()
+
+
+def silence(config: ModelConfig) -> dict[str, np.ndarray]:
+    shapes = input_shapes(config, Form.STREAM)
+    del shapes["spectrum"]
+    return {
+        name: np.zeros([2 if length == "signals" else length for length in shape], np.float32)
+        for name, shape in shapes.items()
+    }
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_the_whole_form_equals_torch(name: str) -> None:
+    model, spectrum = make(name), two_signals()
+    (estimate,) = session(export(model, Form.WHOLE)).run(None, {"spectrum": frames_first(spectrum)})
+    with torch.inference_mode():
+        expected = frames_first(model(spectrum))
+    np.testing.assert_allclose(estimate, expected, rtol=0, atol=2e-5 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("name", CAUSAL)
+def test_a_stream_in_pieces_equals_torch(name: str) -> None:
+    model, spectrum = make(name), two_signals()
+    frames, state = frames_first(spectrum), silence(model.config)
+    runner = session(export(model, Form.STREAM))
+    estimates = []
+    for piece in np.split(frames, [1, 2, 3, 20]):
+        estimate, *after = runner.run(None, {"spectrum": piece, **state})
+        estimates.append(estimate)
+        assert [value.shape for value in after] == [value.shape for value in state.values()]
+        state = dict(zip(state, after, strict=True))
+    with torch.inference_mode():
+        expected = frames_first(model(spectrum))
+    found = np.concatenate(estimates)
+    np.testing.assert_allclose(found, expected, rtol=0, atol=2e-5 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("name", CAUSAL)
+def test_every_state_matters(name: str) -> None:
+    model, spectrum = make(name), two_signals()
+    frames, state = frames_first(spectrum), silence(model.config)
+    runner = session(export(model, Form.STREAM))
+    _, *after = runner.run(None, {"spectrum": frames[:30], **state})
+    known = dict(zip(state, after, strict=True))
+    expected = runner.run(None, {"spectrum": frames[30:32], **known})[0]
+    for forgotten, zeros in state.items():
+        changed = {**known, forgotten: zeros}
+        estimate = runner.run(None, {"spectrum": frames[30:32], **changed})[0]
+        assert np.abs(estimate - expected).max() > 1e-6, forgotten
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_files_follow_the_standard_and_name_what_they_take_and_give(name: str) -> None:
+    model = make(name)
+    for form in Form:
+        if form is Form.STREAM and name not in CAUSAL:
+            continue
+        proto = export(model, form)
+        onnx.checker.check_model(proto, full_check=True)
+        assert [value.name for value in proto.graph.input] == [*input_shapes(model.config, form)]
+        assert [value.name for value in proto.graph.output] == [*output_shapes(model.config, form)]
+
+
+def test_softplus_is_accurate_where_it_is_tiny_and_where_it_is_large() -> None:
+    x = np.linspace(-60, 60, 4_001, dtype=np.float32)
+    graph = Graph()
+    graph.output(graph.input("x", ["n"]).softplus(), ["n"], "y")
+    opsets = [onnx.helper.make_opsetid("", OPSET)]
+    proto = onnx.helper.make_model(graph.proto("g"), opset_imports=opsets, ir_version=IR_VERSION)
+    (y,) = session(proto).run(None, {"x": x})
+    expected = np.logaddexp(0, x.astype(np.float64))
+    np.testing.assert_allclose(y, expected, rtol=1e-6, atol=1e-7)
