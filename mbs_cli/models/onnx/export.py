@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 from mbs_cli import __version__
 from mbs_cli.atomic_file import atomic_file
 from mbs_cli.errors import CheckpointError, UsageError
-from mbs_cli.models.catalogue import WEIGHTS, resolve_model
+from mbs_cli.models.catalogue import WEIGHTS
 from mbs_cli.models.onnx.packages import require_onnx
 from mbs_cli.models.onnx.signature import Form
+from mbs_cli.models.shipped import resolve_model
 
 if TYPE_CHECKING:
     from mbs_cli.models.onnx.session import OnnxModel
