@@ -4,11 +4,14 @@ MODEL.onnx is the stream form that `mbs export` writes, NOISY is mono at 16 kHz.
 goes through the model at a time, as a live program would do it; docs/onnx.md explains each step.
 """
 
+import os
 import sys
 
 import numpy as np
-import onnxruntime
 import soundfile
+
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # else it reports its use to Microsoft
+import onnxruntime
 
 N_FFT, HOP = 512, 128
 WINDOW = np.hanning(N_FFT + 1)[:-1]  # periodic Hann

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mbs_cli.models.onnx.packages import keep_onnxruntime_quiet
 from mbs_cli.scoring.signals import SAMPLE_RATE_HZ, NotApplicable, check_estimate
 
 
@@ -24,6 +25,7 @@ def dnsmos(estimate: NDArray[Any]) -> tuple[float, float, float]:
         NotApplicable: the signal is silent or not finite, or the package is not installed.
     """
     signal = np.clip(check_estimate(estimate), -1.0, 1.0)
+    keep_onnxruntime_quiet()
     try:
         package = import_module("speechmos.dnsmos")  # untyped, and not there in most places
     except ImportError as error:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import soundfile
 
 from mbs_cli.enhancement.array import enhance_array
+from mbs_cli.models.onnx.export import export_model
 
 
 def test_what_is_exported_enhances_files(run_mbs, noisy_file, noisy_speech, tmp_path):
@@ -20,6 +23,22 @@ def test_what_is_exported_enhances_files(run_mbs, noisy_file, noisy_speech, tmp_
     by_torch = enhance_array(noisy_speech, 16_000)
     assert np.abs(by_torch).max() > 0.1
     assert np.abs(by_onnx - by_torch).max() < 1e-4
+
+
+def test_onnxruntime_reports_nothing(run_mbs, small_checkpoint, tmp_path):
+    cache = tmp_path / "cache"
+    export_model(small_checkpoint, tmp_path / "small.onnx")
+    script = (
+        "from pathlib import Path\n"
+        "from mbs_cli.models.onnx.session import OnnxModel\n"
+        "OnnxModel(Path('small.onnx'))\n"
+    )
+    told = {"ORT_DISABLE_TELEMETRY", "CI"}  # what would keep it quiet without us
+    environment = {name: value for name, value in os.environ.items() if name not in told}
+    environment["XDG_CACHE_HOME"] = str(cache)  # where it would keep what it is to send
+    result = run_mbs(script=script, env=environment)
+    assert result.returncode == 0, result.stderr
+    assert not list(cache.rglob("*onnxruntime*"))
 
 
 def test_what_cannot_be_exported_ends_with_the_next_step(run_mbs, tmp_path):

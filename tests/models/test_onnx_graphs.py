@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import onnx
-import onnxruntime
 import pytest
 import soundfile
 import torch
@@ -18,6 +18,7 @@ from mbs_cli.models.config import BsrnnConfig, MbsNetConfig, ModelConfig
 from mbs_cli.models.onnx.build import build_onnx
 from mbs_cli.models.onnx.description import OnnxInfo
 from mbs_cli.models.onnx.graph import IR_VERSION, OPSET, Graph
+from mbs_cli.models.onnx.session import open_session
 from mbs_cli.models.onnx.signature import Form, input_shapes, output_shapes
 from mbs_cli.models.registry import build_model
 
@@ -51,10 +52,8 @@ def export(model: torch.nn.Module, form: Form) -> onnx.ModelProto:
     return build_onnx(model, OnnxInfo(form, model.config, CheckpointInfo("custom"), "0" * 64))
 
 
-def session(proto: onnx.ModelProto) -> onnxruntime.InferenceSession:
-    return onnxruntime.InferenceSession(
-        proto.SerializeToString(), providers=["CPUExecutionProvider"]
-    )
+def session(proto: onnx.ModelProto) -> Any:
+    return open_session(proto.SerializeToString())
 
 
 def two_signals() -> Tensor:

@@ -73,7 +73,9 @@ def export_model(
                     "the weights may be of a failed training; try another checkpoint",
                 )
     except OSError as error:
-        raise CheckpointError(f"{target} cannot be written: {error.strerror}") from error
+        raise CheckpointError(
+            f"{target} cannot be written: {error.strerror}", "choose another place"
+        ) from error
     return ExportReport(target, chosen, target.stat().st_size, difference, seconds)
 
 

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from mbs_cli.audio.parameters import BINS
 from mbs_cli.errors import CheckpointError
+from mbs_cli.models.onnx.packages import keep_onnxruntime_quiet
 from mbs_cli.models.onnx.reading import read_onnx
 from mbs_cli.models.onnx.signature import (
     SIGNALS,
@@ -44,7 +44,7 @@ class OnnxModel(nn.Module):
         content, self.info = read_onnx(path)
         self._outputs = list(output_shapes(self.info.config, self.info.form))
         try:
-            self._session = _open_session(content)
+            self._session = open_session(content)
             self._try()
         except RuntimeError as error:
             raise CheckpointError(f"{path} is damaged: {error}", "export it again") from error
@@ -100,8 +100,11 @@ class OnnxModel(nn.Module):
         return torch.from_numpy(estimate).permute(1, 2, 0, 3), after
 
 
-def _open_session(content: bytes) -> Any:
-    """Raises RuntimeError for what onnxruntime refuses."""
+def open_session(content: bytes) -> Any:
+    """A session of onnxruntime; raises RuntimeError for what that refuses."""
+    keep_onnxruntime_quiet()
+    import onnxruntime
+
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
     options.inter_op_num_threads = 1
