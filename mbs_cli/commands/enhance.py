@@ -14,6 +14,7 @@ from mbs_cli.enhancement.loading import DEFAULT_MODEL
 from mbs_cli.enhancement.plan import parse_shard
 from mbs_cli.enhancement.report import Status
 from mbs_cli.enhancement.treatment import ChannelMode, Treatment
+from mbs_cli.models.precision import Precision
 
 
 def enhance(
@@ -21,6 +22,7 @@ def enhance(
     paths: options.Paths = None,
     model: options.Model = DEFAULT_MODEL,
     device: options.ComputeDevice = Device.AUTO,
+    precision: options.ProductPrecision = Precision.AUTO,
     channels: options.Channels = ChannelMode.LINKED,
     attenuation_limit_db: options.AttenuationLimit = None,
     dry: options.Dry = 0.0,
@@ -61,6 +63,7 @@ def enhance(
             output,
             model=model,
             device=device,
+            precision=precision,
             treatment=Treatment(channels, dry, attenuation_limit_db, pcs),
             output_format=OutputFormat(container, subtype, sample_rate, clip, video),
             overwrite=overwrite,

@@ -11,6 +11,7 @@ from mbs_cli.audio.output_format import FORMATS, ClipPolicy
 from mbs_cli.audio.sample_rates import HIGHEST_RATE_HZ, LOWEST_RATE_HZ
 from mbs_cli.device import Device
 from mbs_cli.enhancement.treatment import ChannelMode
+from mbs_cli.models.precision import Precision
 
 Paths = Annotated[
     list[Path] | None,
@@ -35,6 +36,13 @@ Model = Annotated[
 ]
 ComputeDevice = Annotated[
     Device, typer.Option(help="Where to compute; auto takes cuda, then mps, then cpu.")
+]
+ProductPrecision = Annotated[
+    Precision,
+    typer.Option(
+        help="Of matrix products on the CPU; auto takes bfloat16, which is faster and sounds the "
+        "same, where the CPU has instructions for it, else float32."
+    ),
 ]
 
 Channels = Annotated[

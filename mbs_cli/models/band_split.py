@@ -15,6 +15,14 @@ from torch import Tensor, nn
 
 from mbs_cli.audio.parameters import FRAMES_PER_SECOND
 from mbs_cli.models.bands import BAND_WIDTHS, BANDS, BINS
+from mbs_cli.models.kernels.launch import run_shared, runs_fused
+from mbs_cli.models.packing import (
+    KernelInput,
+    PackedModule,
+    as_array,
+    pack_columns,
+    pack_weight,
+)
 
 COMPRESSION = 0.3
 LEVEL_SECONDS = 1.0  # time constant of the running level
@@ -56,7 +64,7 @@ def running_level(frame_levels: Tensor, state: LevelState | None) -> tuple[Tenso
     return torch.cat(means, dim=1), (total, weight)
 
 
-class BandSplit(nn.Module):
+class BandSplit(PackedModule):
     """Spectrum (B, F, T, 2) -> features (K, B, T, D).
 
     The compressed spectrum |Y|^0.3 e^{j phase} and its magnitude, divided by their running level:
@@ -66,10 +74,13 @@ class BandSplit(nn.Module):
     """
 
     index: Tensor
+    first_bins: Tensor
 
     def __init__(self, features: int) -> None:
         super().__init__()
         self.register_buffer("index", band_index(), persistent=False)
+        first_bins = torch.tensor((0, *BAND_WIDTHS)).cumsum(0)
+        self.register_buffer("first_bins", first_bins, persistent=False)
         self.gain = nn.Parameter(torch.ones(3, BINS))
         self.shift = nn.Parameter(torch.zeros(3, BINS))
         self.weight = nn.Parameter(torch.empty(3, BINS, features))
@@ -82,22 +93,52 @@ class BandSplit(nn.Module):
                 first += width
 
     def forward(self, spectrum: Tensor, state: LevelState | None) -> tuple[Tensor, LevelState]:
-        """Features, and the running level to carry over."""
-        batch, _, frames, _ = spectrum.shape
+        """Features, and the running level to carry over; for inference on the CPU by a kernel."""
         values, state = self._compress(spectrum, state)
+        features = self._fused(values) if runs_fused(spectrum) else self.plain(values)
+        return features, state
+
+    def _fused(self, values: list[Tensor]) -> Tensor:
+        from mbs_cli.models.kernels.band_split import embed_bands
+
+        by_frame = torch.stack([value.transpose(1, 2) for value in values], dim=2)
+        batch, frames = by_frame.shape[:2]
+        features = by_frame.new_empty(BANDS, batch, frames, self.weight.shape[2])
+        inputs = (by_frame.flatten(0, 1), *self.packed(), self.first_bins)
+        run_shared(embed_bands, BANDS, *inputs, features.flatten(1, 2))
+        return features
+
+    def pack(self) -> KernelInput:
+        """Gain and shift of every value, weight and bias of every band."""
+        weight = self.weight.new_zeros(BANDS, 3 * max(BAND_WIDTHS), self.weight.shape[2])
+        for band, own in enumerate(self.weight.split(BAND_WIDTHS, dim=1)):
+            weight[band, : own.shape[0] * own.shape[1]] = own.flatten(0, 1)
+        return (
+            as_array(self.gain),
+            as_array(self.shift),
+            pack_weight(weight, self.product_dtype),
+            pack_columns(self.bias[:, 0]),
+        )
+
+    def plain(self, parts: list[Tensor]) -> Tensor:
+        """The features of compressed values, in torch, on any device and under autograd."""
+        values = torch.stack(parts, dim=1)
+        batch, frames = values.shape[0], values.shape[3]
         values = values * self.gain[:, :, None] + self.shift[:, :, None]
         padded = F.pad(values, (0, 0, 0, 1))  # bin BINS is the zero that fills narrow bands
         banded = padded[:, :, self.index].permute(2, 0, 4, 1, 3).reshape(BANDS, batch * frames, -1)
         weight = F.pad(self.weight, (0, 0, 0, 1))[:, self.index]  # (3, K, 17, D)
         weight = weight.transpose(0, 1).reshape(BANDS, -1, weight.shape[-1])
         features = torch.baddbmm(self.bias.to(banded.dtype), banded, weight)
-        return features.view(BANDS, batch, frames, -1), state
+        return features.view(BANDS, batch, frames, -1)
 
-    def _compress(self, spectrum: Tensor, state: LevelState | None) -> tuple[Tensor, LevelState]:
-        """Magnitude, real and imaginary part (B, 3, F, T), compressed and level-normalised."""
+    def _compress(
+        self, spectrum: Tensor, state: LevelState | None
+    ) -> tuple[list[Tensor], LevelState]:
+        """Magnitude, real and imaginary part (B, F, T), compressed and level-normalised."""
         magnitude = spectrum.square().sum(-1).clamp_min(_FLOOR**2).sqrt()
         compressed = magnitude**COMPRESSION
         level, state = running_level(compressed.square().mean(1), state)
         scale = level.rsqrt()[:, None]
         parts = spectrum * (compressed / magnitude * scale)[..., None]
-        return torch.stack([compressed * scale, parts[..., 0], parts[..., 1]], dim=1), state
+        return [compressed * scale, parts[..., 0], parts[..., 1]], state

@@ -22,18 +22,7 @@ _P3 = np.float32(0.05550332471137907)
 _P4 = np.float32(0.00961843735759052)
 _P5 = np.float32(0.0013398874410278094)
 _P6 = np.float32(0.00015353361921470292)
-
-
-@intrinsic
-def _bits_of_float(  # type: ignore[no-untyped-def]
-    _typing_context, _value
-):
-    """The bit pattern of that float32 as an int32."""
-
-    def codegen(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-        return builder.bitcast(arguments[0], ir.IntType(32))
-
-    return types.int32(types.float32), codegen
+EXP2_COEFFICIENTS = (1.0, _P1, _P2, _P3, _P4, _P5, _P6)  # from the constant up
 
 
 @intrinsic
@@ -61,18 +50,6 @@ def exp(v: Any) -> Any:
     p = np.float32(1.0) + f * (_P1 + f * (_P2 + f * (_P3 + f * (_P4 + f * (_P5 + f * _P6)))))
     return p * _float_from_bits(  # type: ignore[call-arg]
         (np.int32(whole) + np.int32(127)) << np.int32(23)
-    )
-
-
-@njit(inline="always", fastmath=FAST)
-def exp2_of_negative(t: Any) -> Any:
-    """2 to the t <= 0, held at 2**-125 and above: a third fewer operations than `exp`."""
-    t = max(t, np.float32(-125.0))
-    whole = np.rint(t)
-    f = t - whole
-    p = np.float32(1.0) + f * (_P1 + f * (_P2 + f * (_P3 + f * (_P4 + f * (_P5 + f * _P6)))))
-    return _float_from_bits(  # type: ignore[call-arg]
-        _bits_of_float(p) + (np.int32(whole) << np.int32(23))  # type: ignore[call-arg]
     )
 
 
