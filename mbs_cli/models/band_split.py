@@ -26,6 +26,7 @@ from mbs_cli.models.packing import (
 
 COMPRESSION = 0.3
 LEVEL_SECONDS = 1.0  # time constant of the running level
+_DECAY = math.exp(-1.0 / (LEVEL_SECONDS * FRAMES_PER_SECOND))
 _LEVEL_BLOCK = 256  # frames of the running level computed by one matrix product
 _FLOOR = 1e-10  # magnitudes below count as this: a power of 0.3 has no finite slope at 0
 
@@ -50,13 +51,12 @@ def running_level(frame_levels: Tensor, state: LevelState | None) -> tuple[Tenso
     own level. Feeding the frames in pieces gives the same as feeding them at once.
     """
     total, weight = state or (torch.zeros_like(frame_levels[:, 0]),) * 2
-    decay = math.exp(-1.0 / (LEVEL_SECONDS * FRAMES_PER_SECOND))
     means = []
     for block in frame_levels.split(_LEVEL_BLOCK, dim=1):
         age = torch.arange(block.shape[1], device=block.device)
         lag = age[None, :] - age[:, None]  # [s, t]: how long ago frame s was at frame t
-        kernel = torch.where(lag >= 0, decay ** lag.clamp_min(0), 0.0)
-        carried = decay ** (age + 1.0)
+        kernel = torch.where(lag >= 0, _DECAY ** lag.clamp_min(0), 0.0)
+        carried = _DECAY ** (age + 1.0)
         totals = block @ kernel + total[:, None] * carried
         weights = kernel.sum(0) + weight[:, None] * carried
         means.append(totals / weights)
@@ -93,20 +93,21 @@ class BandSplit(PackedModule):
                 first += width
 
     def forward(self, spectrum: Tensor, state: LevelState | None) -> tuple[Tensor, LevelState]:
-        """Features, and the running level to carry over; for inference on the CPU by a kernel."""
-        values, state = self._compress(spectrum, state)
-        features = self._fused(values) if runs_fused(spectrum) else self.plain(values)
-        return features, state
+        """Features, and the running level to carry over; for inference on the CPU by kernels."""
+        return self._fused(spectrum, state) if runs_fused(spectrum) else self.plain(spectrum, state)
 
-    def _fused(self, values: list[Tensor]) -> Tensor:
-        from mbs_cli.models.kernels.band_split import embed_bands
+    def _fused(self, spectrum: Tensor, state: LevelState | None) -> tuple[Tensor, LevelState]:
+        from mbs_cli.models.kernels.band_split import compress_frames, embed_bands
 
-        by_frame = torch.stack([value.transpose(1, 2) for value in values], dim=2)
-        batch, frames = by_frame.shape[:2]
-        features = by_frame.new_empty(BANDS, batch, frames, self.weight.shape[2])
-        inputs = (by_frame.flatten(0, 1), *self.packed(), self.first_bins)
+        batch, _, frames, _ = spectrum.shape
+        levels = torch.stack(state, dim=1) if state else spectrum.new_zeros(batch, 2)
+        values = spectrum.new_empty(batch, frames, 3, BINS)
+        by_frame = spectrum.transpose(1, 2)
+        run_shared(compress_frames, batch, by_frame, COMPRESSION, _DECAY, _FLOOR, levels, values)
+        features = spectrum.new_empty(BANDS, batch, frames, self.weight.shape[2])
+        inputs = (values.flatten(0, 1), *self.packed(), self.first_bins)
         run_shared(embed_bands, BANDS, *inputs, features.flatten(1, 2))
-        return features
+        return features, (levels[:, 0], levels[:, 1])
 
     def pack(self) -> KernelInput:
         """Gain and shift of every value, weight and bias of every band."""
@@ -120,25 +121,23 @@ class BandSplit(PackedModule):
             pack_columns(self.bias[:, 0]),
         )
 
-    def plain(self, parts: list[Tensor]) -> Tensor:
-        """The features of compressed values, in torch, on any device and under autograd."""
-        values = torch.stack(parts, dim=1)
-        batch, frames = values.shape[0], values.shape[3]
+    def plain(self, spectrum: Tensor, state: LevelState | None) -> tuple[Tensor, LevelState]:
+        """The same in torch, on any device and under autograd."""
+        batch, _, frames, _ = spectrum.shape
+        values, state = self._compress(spectrum, state)
         values = values * self.gain[:, :, None] + self.shift[:, :, None]
         padded = F.pad(values, (0, 0, 0, 1))  # bin BINS is the zero that fills narrow bands
         banded = padded[:, :, self.index].permute(2, 0, 4, 1, 3).reshape(BANDS, batch * frames, -1)
         weight = F.pad(self.weight, (0, 0, 0, 1))[:, self.index]  # (3, K, 17, D)
         weight = weight.transpose(0, 1).reshape(BANDS, -1, weight.shape[-1])
         features = torch.baddbmm(self.bias.to(banded.dtype), banded, weight)
-        return features.view(BANDS, batch, frames, -1)
+        return features.view(BANDS, batch, frames, -1), state
 
-    def _compress(
-        self, spectrum: Tensor, state: LevelState | None
-    ) -> tuple[list[Tensor], LevelState]:
-        """Magnitude, real and imaginary part (B, F, T), compressed and level-normalised."""
+    def _compress(self, spectrum: Tensor, state: LevelState | None) -> tuple[Tensor, LevelState]:
+        """Magnitude, real and imaginary part (B, 3, F, T), compressed and level-normalised."""
         magnitude = spectrum.square().sum(-1).clamp_min(_FLOOR**2).sqrt()
         compressed = magnitude**COMPRESSION
         level, state = running_level(compressed.square().mean(1), state)
         scale = level.rsqrt()[:, None]
         parts = spectrum * (compressed / magnitude * scale)[..., None]
-        return [compressed * scale, parts[..., 0], parts[..., 1]], state
+        return torch.stack([compressed * scale, parts[..., 0], parts[..., 1]], dim=1), state

@@ -1,7 +1,7 @@
-"""The values of a band's bins made into its features, for inference.
+"""A spectrum compressed, and the values of a band's bins made into its features, for inference.
 
-Letters: R rows (frames of a batch), V values per bin, F bins, K bands, D features, I values of a
-band.
+Letters: B batch, T frames, R rows (frames of a batch), V values per bin, F bins, K bands,
+D features, I values of a band.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from mbs_cli.models.kernels.arithmetic import FAST, exp, log
 from mbs_cli.models.kernels.product import (
     padded_columns,
     padded_rows,
@@ -18,6 +19,38 @@ from mbs_cli.models.kernels.product import (
 )
 
 TOGETHER = 32  # rows that go together
+
+
+@njit(nogil=True, error_model="numpy", fastmath=FAST, cache=True)
+def compress_frames(  # type: ignore[no-untyped-def]
+    first, stop, spectrum, power, decay, floor, levels, values
+):
+    """Fill values (B, T, 3, F): magnitude, real and imaginary part of spectrum (B, T, F, 2).
+
+    Compressed, and divided by the running level, whose decayed sums of frame levels and weights,
+    levels (B, 2), are left as they are after the last frame. Frame by frame, so that how a signal
+    is cut into calls does not change a bit. The signals from `first` to before `stop` are done.
+    """
+    power, decay, floor = np.float32(power), np.float32(decay), np.float32(floor)
+    bins = spectrum.shape[2]
+    for b in range(first, stop):
+        for t in range(spectrum.shape[1]):
+            frame, out = spectrum[b, t], values[b, t]
+            total = np.float32(0.0)
+            for f in range(bins):
+                real, imaginary = frame[f, 0], frame[f, 1]
+                magnitude = max(np.sqrt(real * real + imaginary * imaginary), floor)
+                compressed = exp(power * log(magnitude))
+                out[0, f] = compressed
+                out[1, f] = real * (compressed / magnitude)
+                out[2, f] = imaginary * (compressed / magnitude)
+                total += compressed * compressed
+            levels[b, 0] = decay * levels[b, 0] + total / np.float32(bins)
+            levels[b, 1] = decay * levels[b, 1] + np.float32(1.0)
+            scale = np.sqrt(levels[b, 1] / levels[b, 0])
+            for v in range(3):
+                for f in range(bins):
+                    out[v, f] *= scale
 
 
 @njit(error_model="numpy")
