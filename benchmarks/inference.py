@@ -1,42 +1,47 @@
 """Speed of the models themselves on the CPU: kernels for inference beside plain torch.
 
-    python benchmarks/inference.py [--models NAME ...] [--seconds 10] [--rounds 5] [--onnx]
+    python benchmarks/inference.py [--models NAME ...] [--seconds 60 600] [--rounds 3]
 
-For each preset the real-time factor of a forward pass, plain and fused in turn, on one thread and
-on two, and for causal presets the time of one call with few frames on one thread. Weights are
-untrained, the speech is real; minima over the rounds, since other work on the machine only adds.
-What runs on one thread is given in processor time, which does not count that work.
-With --onnx also what onnxruntime needs for the same.
+For each model, on one thread and on two, the real-time factor of plain torch and of the kernels in
+float32 and, where the CPU has instructions for it, bfloat16: first of one pass over 10 s, each in
+turn, then with the kernels for signals of the lengths given, which go through the model block by
+block or window by window as in `mbs enhance`, transforms included. In brackets the same in
+processor time, which other work on the machine disturbs less. For causal models also the time of
+one call with few frames on one thread. Weights are untrained, the speech is real; minima over the
+rounds.
 """
 
 from __future__ import annotations
 
 import argparse
-import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import soundfile
 import torch
 from torch import Tensor, nn
 
+from mbs_cli.audio.samples import Samples
 from mbs_cli.audio.stft import FRAMES_PER_SECOND, SAMPLE_RATE_HZ, stft
 from mbs_cli.device import limit_threads
-from mbs_cli.models.checkpoint import save_checkpoint
-from mbs_cli.models.checkpoint_info import CheckpointInfo
+from mbs_cli.enhancement.bounded import BoundedModel
+from mbs_cli.enhancement.enhancer import open_enhancer
+from mbs_cli.enhancement.treatment import ChannelMode
 from mbs_cli.models.config import PRESETS, MbsNetConfig
+from mbs_cli.models.kernels.lanes import HAS_BFLOAT16
 from mbs_cli.models.mbsnet import MbsNet
+from mbs_cli.models.packing import set_precision
 from mbs_cli.models.registry import build_model
 
 NOISY = Path(__file__).resolve().parents[1] / "examples" / "noisy"
 CALL_FRAMES = (1, 4, 16)
 CALLS = 50  # of each number of frames
+PASS_SECONDS = 10.0
+BLOCK_SECONDS = 2.0  # what `mbs enhance` feeds at a time on a CPU
 BIDIRECTIONAL = PRESETS["mbs-net-bidirectional"]
 assert isinstance(BIDIRECTIONAL, MbsNetConfig)
 CONFIGS = {
@@ -44,98 +49,125 @@ CONFIGS = {
     "bidirectional, D=96": replace(BIDIRECTIONAL, features=96),
     "bidirectional, D=64": replace(BIDIRECTIONAL, features=64),
 }
-# A model, and the context that it runs in.
-Ways = dict[str, tuple[nn.Module, Callable[[], AbstractContextManager[object]]]]
+PRECISIONS = {"float32": torch.float32}
+if HAS_BFLOAT16:
+    PRECISIONS["bfloat16"] = torch.bfloat16
 
 
-def speech(seconds: float) -> Tensor:
-    clips = [soundfile.read(file, dtype="float32")[0] for file in sorted(NOISY.glob("*.flac"))]
-    samples = np.resize(np.concatenate(clips), round(seconds * SAMPLE_RATE_HZ))
-    return stft(torch.from_numpy(samples)[None])
+@dataclass(frozen=True)
+class Cost:
+    """Of one run: seconds on the clock and of the processor."""
+
+    wall: float
+    busy: float
+
+    def least(self, other: Cost) -> Cost:
+        """The lesser of each."""
+        return Cost(min(self.wall, other.wall), min(self.busy, other.busy))
+
+    def factor(self, seconds: float) -> str:
+        """The real-time factor for so much audio."""
+        return f"{self.wall / seconds:.4f} ({self.busy / seconds:.4f})"
 
 
-def seconds_of(call: Callable[[], object]) -> float:
-    clock = time.process_time if torch.get_num_threads() == 1 else time.perf_counter
-    start = clock()
+def cost_of(call: Callable[[], object]) -> Cost:
+    wall, busy = time.perf_counter(), time.process_time()
     call()
-    return clock() - start
+    return Cost(time.perf_counter() - wall, time.process_time() - busy)
 
 
-def ways_of(model: nn.Module, with_onnx: bool) -> Ways:
-    # With gradients on, but asked for by no tensor, a model runs as in training.
-    ways: Ways = {"plain": (model, torch.enable_grad), "fused": (model, torch.no_grad)}
-    if with_onnx:
-        ways["onnx"] = (exported(model), torch.no_grad)
-    return ways
+def least_costs(calls: dict[str, Callable[[], object]], rounds: int) -> dict[str, Cost]:
+    """The least cost of each call, made in turn, after a round that compiles or loads kernels."""
+    least: dict[str, Cost] = {}
+    for turn in range(rounds + 1):
+        for name, call in calls.items():
+            cost = cost_of(call)
+            least[name] = cost.least(least.get(name, cost)) if turn > 1 else cost
+    return least
 
 
-def exported(model: nn.Module) -> nn.Module:
-    """The model as onnxruntime runs it, on as many threads as torch has now."""
-    from mbs_cli.models.onnx.export import export_model
-    from mbs_cli.models.onnx.session import OnnxModel
-
-    with tempfile.TemporaryDirectory() as folder:
-        checkpoint, target = Path(folder) / "model.safetensors", Path(folder) / "model.onnx"
-        save_checkpoint(checkpoint, model, CheckpointInfo(preset="custom"))
-        export_model(checkpoint, target)
-        return OnnxModel(target)
+def speech(seconds: float) -> Samples:
+    """One channel (1, S)."""
+    clips = [soundfile.read(file, dtype="float32")[0] for file in sorted(NOISY.glob("*.flac"))]
+    samples: Samples = np.resize(np.concatenate(clips), round(seconds * SAMPLE_RATE_HZ))
+    return samples[None]
 
 
-def forward_seconds(ways: Ways, spectrum: Tensor, rounds: int) -> dict[str, float]:
-    """Least time of each way, after a round that compiles or loads the kernels."""
-    times: dict[str, list[float]] = {way: [] for way in ways}
-    for _ in range(rounds + 1):
-        for way, (model, context) in ways.items():
-            with context():
-                times[way].append(seconds_of(partial(model, spectrum)))
-    return {way: min(values[1:]) for way, values in times.items()}
+def spectrum_of(seconds: float) -> Tensor:
+    return stft(torch.from_numpy(speech(seconds)))
 
 
-def call_seconds(ways: Ways, spectrum: Tensor, frames: int) -> dict[str, float]:
+def pass_calls(model: nn.Module, spectrum: Tensor) -> dict[str, Callable[[], object]]:
+    """A pass over the whole spectrum in each way."""
+
+    def plain() -> None:
+        # With gradients on, but asked for by no tensor, a model runs as in training.
+        with torch.enable_grad():
+            model(spectrum)
+
+    def fused(dtype: torch.dtype) -> None:
+        set_precision(model, dtype)
+        with torch.inference_mode():
+            model(spectrum)
+
+    return {"plain": plain} | {name: partial(fused, dtype) for name, dtype in PRECISIONS.items()}
+
+
+def enhance(model: nn.Module, samples: Samples, dtype: torch.dtype) -> None:
+    """As `mbs enhance` does it, in memory."""
+    set_precision(model, dtype)
+    enhancer = open_enhancer(BoundedModel(model), 1, ChannelMode.LINKED)
+    step = round(BLOCK_SECONDS * SAMPLE_RATE_HZ)
+    for start in range(0, samples.shape[1], step):
+        enhancer.feed(samples[:, start : start + step])
+    enhancer.flush()
+
+
+def call_seconds(model: MbsNet, spectrum: Tensor, frames: int) -> float:
     """Least time of one call with that many frames, state carried over."""
-
-    def calls(model: Any) -> Iterator[float]:
-        state = None
+    state, times = None, []
+    with torch.inference_mode():
         for piece in spectrum.split(frames, dim=2)[:CALLS]:
-            start = time.process_time()
+            start = time.perf_counter()
             _, state = model.stream(piece, state)
-            yield time.process_time() - start
-
-    times = {}
-    for way, (model, context) in ways.items():
-        with context():
-            times[way] = min(calls(model))
-    return times
+            times.append(time.perf_counter() - start)
+    return min(times)
 
 
-def report(name: str, seconds: float, rounds: int, with_onnx: bool) -> None:
+def report(name: str, lengths: Sequence[float], rounds: int) -> None:
     model = build_model(CONFIGS[name]).eval().requires_grad_(requires_grad=False)
-    spectrum = speech(seconds)
     for threads in (1, 2):
         limit_threads(threads)
-        least = forward_seconds(ways_of(model, with_onnx), spectrum, rounds)
-        factors = ", ".join(f"{way} {value / seconds:.4f}" for way, value in least.items())
-        gain = least["plain"] / least["fused"]
-        print(f"{name}: {threads} thread(s), real-time factor {factors}: {gain:.1f} times faster")
+        calls = pass_calls(model, spectrum_of(PASS_SECONDS))
+        show(f"{name}: {threads} thread(s), one pass", PASS_SECONDS, least_costs(calls, rounds))
+        for seconds in lengths if isinstance(model, MbsNet) else ():
+            samples = speech(seconds)
+            calls = {
+                way: partial(enhance, model, samples, dtype) for way, dtype in PRECISIONS.items()
+            }
+            show(f"{name}: {threads} thread(s), {seconds:g} s", seconds, least_costs(calls, rounds))
     if not isinstance(model, MbsNet) or not model.is_causal:
         return
     limit_threads(1)
-    ways = ways_of(model, with_onnx)
     for frames in CALL_FRAMES:
-        least = call_seconds(ways, speech(frames * CALLS / FRAMES_PER_SECOND), frames)
-        times = ", ".join(f"{way} {1000 * value:.2f} ms" for way, value in least.items())
-        print(f"{name}: call of {frames} frames ({8 * frames} ms of audio): {times}")
+        spectrum = spectrum_of(frames * CALLS / FRAMES_PER_SECOND)
+        milliseconds = 1000 * call_seconds(model, spectrum, frames)
+        print(f"{name}: call of {frames} frames ({8 * frames} ms of audio): {milliseconds:.2f} ms")
+
+
+def show(what: str, seconds: float, costs: dict[str, Cost]) -> None:
+    factors = ", ".join(f"{way} {cost.factor(seconds)}" for way, cost in costs.items())
+    print(f"{what}: real-time factor {factors}", flush=True)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--models", nargs="+", choices=CONFIGS, default=list(CONFIGS))
-    parser.add_argument("--seconds", type=float, default=10.0)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--onnx", action="store_true")
+    parser.add_argument("--seconds", type=float, nargs="+", default=[60.0, 600.0])
+    parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
     for name in options.models:
-        report(name, options.seconds, options.rounds, with_onnx=options.onnx)
+        report(name, options.seconds, options.rounds)
 
 
 if __name__ == "__main__":

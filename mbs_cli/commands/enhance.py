@@ -15,6 +15,7 @@ from mbs_cli.enhancement.loading import DEFAULT_MODEL, Backend
 from mbs_cli.enhancement.plan import parse_shard
 from mbs_cli.enhancement.report import Status
 from mbs_cli.enhancement.treatment import ChannelMode, Treatment
+from mbs_cli.models.precision import Precision
 
 
 def enhance(
@@ -24,6 +25,7 @@ def enhance(
     model: options.Model = DEFAULT_MODEL,
     device: options.ComputeDevice = Device.AUTO,
     backend: options.ModelBackend = Backend.TORCH,
+    precision: options.ProductPrecision = Precision.AUTO,
     channels: options.Channels = ChannelMode.LINKED,
     attenuation_limit_db: options.AttenuationLimit = None,
     dry: options.Dry = 0.0,
@@ -62,7 +64,7 @@ def enhance(
 
     treatment = Treatment(channels, dry, attenuation_limit_db, pcs)
     if raw is not None or is_piped(paths or [], output):
-        engine = Engine(model, device, backend, threads=threads)
+        engine = Engine(model, device, backend, threads=threads, precision=precision)
         form = StreamForm(raw, container, subtype, sample_rate, clip)
         enhance_standard(context, paths or [], output, engine, treatment, form)
         return
@@ -74,6 +76,7 @@ def enhance(
             model=model,
             device=device,
             backend=backend,
+            precision=precision,
             treatment=treatment,
             output_format=OutputFormat(container, subtype, sample_rate, clip, video),
             overwrite=overwrite,

@@ -12,6 +12,7 @@ from mbs_cli.audio.sample_rates import HIGHEST_RATE_HZ, LOWEST_RATE_HZ
 from mbs_cli.device import Device
 from mbs_cli.enhancement.loading import Backend
 from mbs_cli.enhancement.treatment import ChannelMode
+from mbs_cli.models.precision import Precision
 
 Paths = Annotated[
     list[Path] | None,
@@ -45,6 +46,13 @@ ComputeDevice = Annotated[
 ]
 ModelBackend = Annotated[
     Backend, typer.Option(help="What runs the model: torch, or onnxruntime on the CPU.")
+]
+ProductPrecision = Annotated[
+    Precision,
+    typer.Option(
+        help="Of matrix products on the CPU; auto takes bfloat16, which is faster and sounds the "
+        "same, where the CPU has instructions for it, else float32."
+    ),
 ]
 
 Channels = Annotated[

@@ -12,6 +12,7 @@ from mbs_cli.device import Device
 from mbs_cli.enhancement.loading import DEFAULT_MODEL, load_model
 from mbs_cli.enhancement.treatment import Treatment
 from mbs_cli.errors import AudioError, UsageError
+from mbs_cli.models.precision import Precision
 
 if TYPE_CHECKING:
     from torch import nn
@@ -25,6 +26,7 @@ def enhance_array(
     *,
     model: str | Path | nn.Module = DEFAULT_MODEL,
     device: Device | str = Device.AUTO,
+    precision: Precision | str = Precision.AUTO,
     treatment: Treatment = _AS_IT_IS,
 ) -> NDArray[np.float32]:
     """Enhance floats of full scale 1, shaped (S,), (S, C) or (C, S); the result has that shape,
@@ -43,7 +45,7 @@ def enhance_array(
     is_time_first = samples.ndim == 2 and samples.shape[0] > samples.shape[1]
     signal = np.atleast_2d(samples.T if is_time_first else samples).astype(np.float32)
     channels, length = signal.shape
-    network = BoundedModel(load_model(model, device))
+    network = BoundedModel(load_model(model, device, precision=precision))
     step = block_frames(network, sample_rate_hz, channels)
     blocks = (signal[:, start : start + step] for start in range(0, length, step))
     pieces = list(enhance_blocks(network, blocks, sample_rate_hz, channels, treatment))

@@ -11,6 +11,7 @@ from mbs_cli.device import Device, limit_threads, usable_cores
 from mbs_cli.enhancement.loading import DEFAULT_MODEL, Backend, load_model
 from mbs_cli.enhancement.report import FileReport, Listener, ModelLoaded
 from mbs_cli.errors import UsageError
+from mbs_cli.models.precision import Precision
 
 if TYPE_CHECKING:
     from torch import nn
@@ -30,6 +31,7 @@ class Engine:
     batch_size: int = DEFAULT_BATCH_SIZE  # short files that go through the model at once
     threads: int | None = None  # of all processes together; None: one for each core
     jobs: int = 1  # processes
+    precision: Precision | str = Precision.AUTO
 
     def __post_init__(self) -> None:
         for option, value in (
@@ -49,7 +51,7 @@ class Engine:
         """The model, ready to run in this process; raises what `load_model` raises."""
         if self.threads is not None:
             limit_threads(self.threads)
-        return load_model(self.model, self.device, self.backend)
+        return load_model(self.model, self.device, self.backend, self.precision)
 
     def share(self) -> Engine:
         """What one of the processes gets: its part of the threads."""

@@ -32,6 +32,7 @@ from mbs_cli.enhancement.report import (
     Started,
 )
 from mbs_cli.enhancement.treatment import Treatment
+from mbs_cli.models.precision import Precision
 
 if TYPE_CHECKING:
     from torch import nn
@@ -49,6 +50,7 @@ def enhance_paths(
     model: str | Path | nn.Module = DEFAULT_MODEL,
     device: Device | str = Device.AUTO,
     backend: Backend | str = Backend.TORCH,
+    precision: Precision | str = Precision.AUTO,
     treatment: Treatment = _AS_IT_IS,
     output_format: OutputFormat = _AS_THE_INPUT,
     overwrite: bool = False,
@@ -76,7 +78,7 @@ def enhance_paths(
     CheckpointError or DeviceError, before anything is written, for what concerns them all.
     """
     clock = Clock()
-    engine = Engine(model, device, backend, batch_size, threads, jobs)
+    engine = Engine(model, device, backend, batch_size, threads, jobs, precision)
     listed: list[Job] = []
     if manifest is not None and not paths:
         rows = read_manifest(Path(manifest))
@@ -99,6 +101,7 @@ def enhance_file(
     *,
     model: str | Path | nn.Module = DEFAULT_MODEL,
     device: Device | str = Device.AUTO,
+    precision: Precision | str = Precision.AUTO,
     treatment: Treatment = _AS_IT_IS,
     output_format: OutputFormat = _AS_THE_INPUT,
 ) -> FileReport:
@@ -113,7 +116,9 @@ def enhance_file(
     check_targets([job])
     plan = Plan((job,), ())
     opened = _open(plan, treatment, output_format, overwrite=True)
-    (report,) = _enhance(opened, Engine(model, device, batch_size=1), _tell_all())
+    (report,) = _enhance(
+        opened, Engine(model, device, batch_size=1, precision=precision), _tell_all()
+    )
     if report.failure is not None:
         raise report.failure
     return report

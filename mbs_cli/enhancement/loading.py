@@ -11,6 +11,7 @@ from mbs_cli.errors import CheckpointError, DeviceError, UsageError
 from mbs_cli.models.catalogue import default_model
 from mbs_cli.models.onnx.export import SUFFIX, load_exported
 from mbs_cli.models.onnx.packages import require_onnx
+from mbs_cli.models.precision import Precision, resolve_precision
 from mbs_cli.models.shipped import resolve_model
 
 if TYPE_CHECKING:
@@ -30,36 +31,47 @@ def load_model(
     model: str | Path | nn.Module = DEFAULT_MODEL,
     device: Device | str = Device.AUTO,
     backend: Backend | str = Backend.TORCH,
+    precision: Precision | str = Precision.AUTO,
 ) -> nn.Module:
     """A model in evaluation mode, from a preset's name, a checkpoint's path, or as it is.
 
     With the backend `onnx` also from a file of `mbs export`; a checkpoint is exported into the
-    user's cache folder first, once for all.
+    user's cache folder first, once for all. It computes in float32.
 
     Raises UsageError for a name that is not known or packages that are not installed,
-    CheckpointError for a file that is not one of ours, DeviceError for a device that is not there.
+    CheckpointError for a file that is not one of ours, DeviceError for a device that is not there
+    or lacks that precision.
     """
     if not isinstance(model, str | Path):
-        return model.to(resolve_device(device)).eval()
+        from mbs_cli.models.packing import set_precision
+
+        where = resolve_device(device)
+        set_precision(model, resolve_precision(precision, where))
+        return model.to(where).eval()
     if backend not in list(Backend):
         raise UsageError(f"no backend {backend!r}", f"choose one of {', '.join(Backend)}")
-    return (_load_torch if backend == Backend.TORCH else _load_onnx)(str(model), device)
+    load = _load_torch if backend == Backend.TORCH else _load_onnx
+    return load(str(model), device, precision)
 
 
-def _load_torch(model: str, device: Device | str) -> nn.Module:
+def _load_torch(model: str, device: Device | str, precision: Precision | str) -> nn.Module:
     if Path(model).suffix == SUFFIX:
         raise UsageError(f"{model}: torch does not run ONNX files", "give --backend onnx, too")
     from mbs_cli.models.checkpoint import load_checkpoint
+    from mbs_cli.models.packing import set_precision
 
     where = resolve_device(device)
     network, _ = load_checkpoint(resolve_model(model), str(where))
+    set_precision(network, resolve_precision(precision, where))
     return network.to(where).eval()
 
 
-def _load_onnx(model: str, device: Device | str) -> nn.Module:
+def _load_onnx(model: str, device: Device | str, precision: Precision | str) -> nn.Module:
     require_onnx()
     if device not in (Device.AUTO, Device.CPU):
         raise DeviceError(f"--device {device}: onnxruntime computes on the CPU", "leave it out")
+    if precision not in (Precision.AUTO, Precision.FLOAT32):
+        raise DeviceError(f"--precision {precision}: onnxruntime takes float32", "leave it out")
     if Path(model).suffix != SUFFIX:
         return load_exported(resolve_model(model))
     from mbs_cli.models.onnx.session import OnnxModel

@@ -15,9 +15,18 @@ from torch import Tensor, nn
 
 from mbs_cli.audio.parameters import FRAMES_PER_SECOND
 from mbs_cli.models.bands import BAND_WIDTHS, BANDS, BINS
+from mbs_cli.models.kernels.launch import run_shared, runs_fused
+from mbs_cli.models.packing import (
+    KernelInput,
+    PackedModule,
+    as_array,
+    pack_columns,
+    pack_weight,
+)
 
 COMPRESSION = 0.3
 LEVEL_SECONDS = 1.0  # time constant of the running level
+_DECAY = math.exp(-1.0 / (LEVEL_SECONDS * FRAMES_PER_SECOND))
 _LEVEL_BLOCK = 256  # frames of the running level computed by one matrix product
 FLOOR = 1e-10  # magnitudes below count as this: a power of 0.3 has no finite slope at 0
 
@@ -42,13 +51,12 @@ def running_level(frame_levels: Tensor, state: LevelState | None) -> tuple[Tenso
     own level. Feeding the frames in pieces gives the same as feeding them at once.
     """
     total, weight = state or (torch.zeros_like(frame_levels[:, 0]),) * 2
-    decay = math.exp(-1.0 / (LEVEL_SECONDS * FRAMES_PER_SECOND))
     means = []
     for block in frame_levels.split(_LEVEL_BLOCK, dim=1):
         age = torch.arange(block.shape[1], device=block.device)
         lag = age[None, :] - age[:, None]  # [s, t]: how long ago frame s was at frame t
-        kernel = torch.where(lag >= 0, decay ** lag.clamp_min(0), 0.0)
-        carried = decay ** (age + 1.0)
+        kernel = torch.where(lag >= 0, _DECAY ** lag.clamp_min(0), 0.0)
+        carried = _DECAY ** (age + 1.0)
         totals = block @ kernel + total[:, None] * carried
         weights = kernel.sum(0) + weight[:, None] * carried
         means.append(totals / weights)
@@ -56,7 +64,7 @@ def running_level(frame_levels: Tensor, state: LevelState | None) -> tuple[Tenso
     return torch.cat(means, dim=1), (total, weight)
 
 
-class BandSplit(nn.Module):
+class BandSplit(PackedModule):
     """Spectrum (B, F, T, 2) -> features (K, B, T, D).
 
     The compressed spectrum |Y|^0.3 e^{j phase} and its magnitude, divided by their running level:
@@ -66,10 +74,13 @@ class BandSplit(nn.Module):
     """
 
     index: Tensor
+    first_bins: Tensor
 
     def __init__(self, features: int) -> None:
         super().__init__()
         self.register_buffer("index", band_index(), persistent=False)
+        first_bins = torch.tensor((0, *BAND_WIDTHS)).cumsum(0)
+        self.register_buffer("first_bins", first_bins, persistent=False)
         self.gain = nn.Parameter(torch.ones(3, BINS))
         self.shift = nn.Parameter(torch.zeros(3, BINS))
         self.weight = nn.Parameter(torch.empty(3, BINS, features))
@@ -82,7 +93,36 @@ class BandSplit(nn.Module):
                 first += width
 
     def forward(self, spectrum: Tensor, state: LevelState | None) -> tuple[Tensor, LevelState]:
-        """Features, and the running level to carry over."""
+        """Features, and the running level to carry over; for inference on the CPU by kernels."""
+        return self._fused(spectrum, state) if runs_fused(spectrum) else self.plain(spectrum, state)
+
+    def _fused(self, spectrum: Tensor, state: LevelState | None) -> tuple[Tensor, LevelState]:
+        from mbs_cli.models.kernels.band_split import compress_frames, embed_bands
+
+        batch, _, frames, _ = spectrum.shape
+        levels = torch.stack(state, dim=1) if state else spectrum.new_zeros(batch, 2)
+        values = spectrum.new_empty(batch, frames, 3, BINS)
+        by_frame = spectrum.transpose(1, 2)
+        run_shared(compress_frames, batch, by_frame, COMPRESSION, _DECAY, FLOOR, levels, values)
+        features = spectrum.new_empty(BANDS, batch, frames, self.weight.shape[2])
+        inputs = (values.flatten(0, 1), *self.packed(), self.first_bins)
+        run_shared(embed_bands, BANDS, *inputs, features.flatten(1, 2))
+        return features, (levels[:, 0], levels[:, 1])
+
+    def pack(self) -> KernelInput:
+        """Gain and shift of every value, weight and bias of every band."""
+        weight = self.weight.new_zeros(BANDS, 3 * max(BAND_WIDTHS), self.weight.shape[2])
+        for band, own in enumerate(self.weight.split(BAND_WIDTHS, dim=1)):
+            weight[band, : own.shape[0] * own.shape[1]] = own.flatten(0, 1)
+        return (
+            as_array(self.gain),
+            as_array(self.shift),
+            pack_weight(weight, self.product_dtype),
+            pack_columns(self.bias[:, 0]),
+        )
+
+    def plain(self, spectrum: Tensor, state: LevelState | None) -> tuple[Tensor, LevelState]:
+        """The same in torch, on any device and under autograd."""
         batch, _, frames, _ = spectrum.shape
         values, state = self._compress(spectrum, state)
         values = values * self.gain[:, :, None] + self.shift[:, :, None]

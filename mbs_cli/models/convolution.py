@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mbs_cli.models.kernels.launch import run_kernel, runs_fused
+from mbs_cli.models.kernels.launch import run_kernel
 
 
 def causal_conv_silu(x: Tensor, weight: Tensor, bias: Tensor, past: Tensor) -> Tensor:
@@ -21,8 +21,6 @@ def causal_conv_silu(x: Tensor, weight: Tensor, bias: Tensor, past: Tensor) -> T
     the first. On the CPU one fused kernel does it in float32; elsewhere, and for torch's compiler,
     plain torch in the dtype of x.
     """
-    if runs_fused(x):
-        return _convolve(x, weight, bias, past)
     x = x[..., : weight.shape[1]]
     if x.device.type == "cpu" and not torch.compiler.is_compiling():
         arguments = (tensor.float() for tensor in (x, weight, bias, past))

@@ -6,6 +6,7 @@ Letters: B batch, F = 257 frequency bins, T frames, K = 31 bands, D features, H 
 from __future__ import annotations
 
 import math
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -13,13 +14,21 @@ from torch import Tensor, nn
 
 from mbs_cli.models.band_split import band_index
 from mbs_cli.models.bands import BAND_WIDTHS, BANDS, BINS
-from mbs_cli.models.kernels.launch import run_kernel, runs_fused
-from mbs_cli.models.linear import Linear
+from mbs_cli.models.kernels.launch import run_shared, runs_fused
+from mbs_cli.models.packing import (
+    KernelInput,
+    PackedModule,
+    as_array,
+    pack_columns,
+    pack_linear,
+    pack_weight,
+)
 
 UNIT_FLOOR = 1e-6  # keeps the rotation differentiable where both of its parts are 0
+_ACTIVATIONS = {"sigmoid": torch.sigmoid, "tanh": torch.tanh}
 
 
-class BandDecoder(nn.Module):
+class BandDecoder(PackedModule):
     """Per band LayerNorm, Linear to H, tanh, Linear: (K, B, T, D) -> (B, values, F, T)."""
 
     index: Tensor
@@ -51,11 +60,29 @@ class BandDecoder(nn.Module):
 
         _, batch, frames, _ = features.shape
         values = features.new_empty(batch, frames, self.weight.shape[0], BINS)
-        norm = (self.norm_gain[:, 0], self.norm_shift[:, 0])
-        hidden = (self.hidden_weight, self.hidden_bias[:, 0])
-        inputs = (features.flatten(1, 2), *norm, *hidden, self.weight, self.bias, self.first_bins)
-        run_kernel(decode_bands, *inputs, values.flatten(0, 1))
+        inputs = (features.flatten(1, 2), *self.packed(), self.first_bins)
+        run_shared(decode_bands, BANDS, *inputs, values.flatten(0, 1))
         return values.permute(0, 2, 3, 1)
+
+    def pack(self) -> KernelInput:
+        """Gain and shift of the norm, weight and bias of both layers, for each band."""
+        by_band = zip(
+            self.weight.split(BAND_WIDTHS, dim=1), self.bias.split(BAND_WIDTHS, dim=1), strict=True
+        )
+        columns = self.weight.shape[0] * max(BAND_WIDTHS)
+        weight = self.weight.new_zeros(BANDS, columns, self.weight.shape[2])
+        bias = self.bias.new_zeros(BANDS, columns)
+        for band, (own_weight, own_bias) in enumerate(by_band):
+            weight[band, : own_bias.numel()] = own_weight.flatten(0, 1)
+            bias[band, : own_bias.numel()] = own_bias.flatten()
+        return (
+            as_array(self.norm_gain[:, 0]),
+            as_array(self.norm_shift[:, 0]),
+            pack_weight(self.hidden_weight, self.product_dtype),
+            pack_columns(self.hidden_bias[:, 0]),
+            pack_weight(weight.mT, self.product_dtype),
+            pack_columns(bias),
+        )
 
     def plain(self, features: Tensor) -> Tensor:
         """The same in torch, on any device and under autograd."""
@@ -71,18 +98,47 @@ class BandDecoder(nn.Module):
         return banded[:, :, self.place].float() + self.bias[:, :, None]
 
 
+class Head(PackedModule):
+    """Features times an activation of a Linear of them."""
+
+    def __init__(self, features: int, activation: Literal["sigmoid", "tanh"]) -> None:
+        super().__init__()
+        self.activation = activation
+        linear = nn.Linear(features, features)
+        self.weight, self.bias = linear.weight, linear.bias
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(K, B, T, D) -> (K, B, T, D); for inference on the CPU by one fused kernel."""
+        if runs_fused(features):
+            return self._fused(features)
+        return features * _ACTIVATIONS[self.activation](F.linear(features, self.weight, self.bias))
+
+    def _fused(self, features: Tensor) -> Tensor:
+        from mbs_cli.models.kernels.band_decoder import TOGETHER, gate_rows
+
+        gated = features.new_empty(features.shape)
+        rows, gated_rows = features.flatten(0, 2), gated.flatten(0, 2)
+        by_sigmoid = self.activation == "sigmoid"
+        pieces = -(-len(rows) // TOGETHER)
+        run_shared(gate_rows, pieces, rows, *self.packed(), by_sigmoid, gated_rows)
+        return gated
+
+    def pack(self) -> KernelInput:
+        """Weight and bias."""
+        return pack_linear(self.weight, self.bias, self.product_dtype)
+
+
 class MagnitudeDecoder(nn.Module):
     """A gain in (0, 2) per bin, of features gated by a sigmoid head: (B, F, T)."""
 
     def __init__(self, features: int, hidden: int) -> None:
         super().__init__()
-        self.head = Linear(features, features)
+        self.head = Head(features, "sigmoid")
         self.decoder = BandDecoder(features, hidden, values=1)
 
     def forward(self, features: Tensor) -> Tensor:
         """(K, B, T, D) -> (B, F, T)."""
-        gated = features * self.head(features, "sigmoid")
-        return 2 * torch.sigmoid(self.decoder(gated)[:, 0])
+        return 2 * torch.sigmoid(self.decoder(self.head(features))[:, 0])
 
 
 class PhaseDecoder(nn.Module):
@@ -94,15 +150,14 @@ class PhaseDecoder(nn.Module):
 
     def __init__(self, features: int, hidden: int) -> None:
         super().__init__()
-        self.head = Linear(features, features)
+        self.head = Head(features, "tanh")
         self.decoder = BandDecoder(features, hidden, values=2)
         with torch.no_grad():
             self.decoder.bias[0].fill_(1.0)
 
     def forward(self, features: Tensor) -> Tensor:
         """(K, B, T, D) -> (B, F, T, 2)."""
-        gated = features * self.head(features, "tanh")
-        vector = self.decoder(gated).permute(0, 2, 3, 1)
+        vector = self.decoder(self.head(features)).permute(0, 2, 3, 1)
         length = (vector.square().sum(-1, keepdim=True) + UNIT_FLOOR).sqrt()
         rotation: Tensor = vector / length
         return rotation

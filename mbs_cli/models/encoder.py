@@ -13,9 +13,9 @@ from torch import Tensor, nn
 
 from mbs_cli.models.bands import BANDS
 from mbs_cli.models.config import MbsNetConfig
-from mbs_cli.models.kernels.launch import run_kernel, runs_fused
-from mbs_cli.models.linear import Linear
-from mbs_cli.models.mamba import MambaLayer
+from mbs_cli.models.kernels.launch import run_shared, runs_fused
+from mbs_cli.models.mamba import Layout, MambaLayer
+from mbs_cli.models.packing import KernelInput, PackedModule, as_array, pack_left
 from mbs_cli.models.recomputation import run_layer
 
 # What one time layer carries from call to call: two tensors, whose meaning is the layer's own.
@@ -35,7 +35,7 @@ class LstmLayer(nn.Module):
         super().__init__()
         self.norm = nn.LayerNorm(features)
         self.lstm = nn.LSTM(features, hidden, batch_first=True)
-        self.out_proj = Linear(hidden, features)
+        self.out_proj = nn.Linear(hidden, features)
 
     def forward(self, x: Tensor, state: LayerState | None = None) -> tuple[Tensor, LayerState]:
         """(S, L, D) -> (S, L, D), and the state after the last step."""
@@ -43,7 +43,7 @@ class LstmLayer(nn.Module):
         return torch.add(x, self.out_proj(y)), state
 
 
-class BandMixer(nn.Module):
+class BandMixer(PackedModule):
     """MLP over the band axis (K -> 2K -> K), the same for every feature, with residual."""
 
     def __init__(self, features: int) -> None:
@@ -57,13 +57,21 @@ class BandMixer(nn.Module):
         return self._fused(x) if runs_fused(x) else self.plain(x)
 
     def _fused(self, x: Tensor) -> Tensor:
-        from mbs_cli.models.kernels.band_mixer import mix_bands
+        from mbs_cli.models.kernels.band_mixer import FRAMES, mix_bands
 
         y = x.new_empty(x.shape)
-        layers = (self.norm, self.expand, self.reduce)
-        parameters = [tensor for layer in layers for tensor in (layer.weight, layer.bias)]
-        run_kernel(mix_bands, x.flatten(1), *parameters, y.flatten(1))
+        blocks = -(-x.shape[1] * x.shape[2] // FRAMES)
+        run_shared(mix_bands, blocks, x.flatten(1), *self.packed(), y.flatten(1))
         return y
+
+    def pack(self) -> KernelInput:
+        """Norm, expanding and reducing layer."""
+        layers = (self.expand, self.reduce)
+        norm = (as_array(self.norm.weight), as_array(self.norm.bias))
+        return (
+            norm,
+            *(pack_left(layer.weight, layer.bias, self.product_dtype) for layer in layers),
+        )
 
     def plain(self, x: Tensor) -> Tensor:
         """The same in torch, on any device and under autograd."""
@@ -83,6 +91,9 @@ class BandMamba(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(K, B, T, D) -> (K, B, T, D)."""
         bands, batch, frames, size = x.shape
+        if runs_fused(x):
+            rows = batch * frames
+            return self.layer.fused(x, Layout(rows, bands, sequence_stride=1, step_stride=rows))[0]
         sequences = x.permute(1, 2, 0, 3).reshape(batch * frames, bands, size)
         y: Tensor = self.layer(sequences)[0]
         return y.view(batch, frames, bands, size).permute(2, 0, 1, 3).contiguous()

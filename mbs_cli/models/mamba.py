@@ -6,14 +6,24 @@ Letters: S sequences, L steps, D features, E = expand * D inner features, N stat
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mbs_cli.models.convolution import causal_conv_silu
 from mbs_cli.models.gated_scan import gated_scan
-from mbs_cli.models.kernels.launch import runs_fused
-from mbs_cli.models.linear import Linear, linear
+from mbs_cli.models.kernels.launch import run_shared, runs_fused
+from mbs_cli.models.packing import (
+    KernelInput,
+    PackedModule,
+    as_array,
+    pack_columns,
+    pack_linear,
+    pack_weight,
+)
 
 CONV_WIDTH = 4
 STEP_MIN, STEP_MAX = 0.001, 0.1  # dt at the start of training, log-uniform: 1 to 100 frames or more
@@ -30,14 +40,14 @@ class Mamba(nn.Module):
         super().__init__()
         inner = expand * features
         self.states, self.step_rank = states, step_rank
-        self.in_proj = Linear(features, 2 * inner, bias=False)
+        self.in_proj = nn.Linear(features, 2 * inner, bias=False)
         self.conv_weight = nn.Parameter(torch.empty(CONV_WIDTH, inner))
         self.conv_bias = nn.Parameter(torch.zeros(inner))
-        self.x_proj = Linear(inner, step_rank + 2 * states, bias=False)
+        self.x_proj = nn.Linear(inner, step_rank + 2 * states, bias=False)
         self.dt_proj = nn.Linear(step_rank, inner)
         self.A_log = nn.Parameter(torch.empty(inner, states))
         self.D = nn.Parameter(torch.empty(inner))
-        self.out_proj = Linear(inner, features, bias=False)
+        self.out_proj = nn.Linear(inner, features, bias=False)
         self.reset_dynamics()
 
     def reset_dynamics(self) -> None:
@@ -56,13 +66,8 @@ class Mamba(nn.Module):
             self.A_log.copy_(torch.arange(1, self.states + 1).log().expand(inner, -1))
             self.D.fill_(1.0)
 
-    def forward(
-        self, x: Tensor, state: MambaState | None = None, out_weight: Tensor | None = None
-    ) -> tuple[Tensor, MambaState]:
-        """Outputs and the state after the last step; `state` None starts from silence.
-
-        `out_weight` (D, E) goes in the place of the output projection's.
-        """
+    def forward(self, x: Tensor, state: MambaState | None = None) -> tuple[Tensor, MambaState]:
+        """Outputs and the state after the last step; `state` None starts from silence."""
         past, scan_state = (None, None) if state is None else state
         main_and_gate = self.in_proj(x)
         raw = main_and_gate[..., : self.D.shape[0]]
@@ -75,11 +80,55 @@ class Mamba(nn.Module):
         y, scan_state = gated_scan(
             main, self.x_proj(main), main_and_gate, *step, A, self.D, scan_state
         )
-        y = self.out_proj(y) if out_weight is None else linear(y, out_weight)
-        return y, (past, scan_state)
+        return self.out_proj(y), (past, scan_state)
+
+    def pack(
+        self, out_weight: Tensor, out_bias: Tensor | None, dtype: torch.dtype
+    ) -> tuple[KernelInput, ...]:
+        """Projections, convolution and dynamics as `kernels.mamba_layer` takes them.
+
+        out_weight (D, E) and out_bias (D,) go in the place of the output projection's.
+        """
+        from mbs_cli.models.kernels.mamba_layer import STATES
+
+        halves = self.in_proj.weight.chunk(2)  # each padded by itself
+        in_weight = np.concatenate([pack_weight(half.mT, dtype) for half in halves], axis=-1)
+        more = (0, 0, 0, -self.states % STATES)
+        step, B, C = self.x_proj.weight.split([self.step_rank, self.states, self.states])
+        x_weight = torch.cat([step, F.pad(B, more), F.pad(C, more)])
+        projections = (
+            *(in_weight, np.zeros(in_weight.shape[-1], np.float32)),
+            *pack_linear(x_weight, None, dtype),
+            *pack_linear(out_weight, out_bias, dtype),
+        )
+        rate = F.pad(-torch.exp(self.A_log.mT) * math.log2(math.e), more)
+        dynamics = (self.dt_proj.weight.mT, self.dt_proj.bias, rate, self.D)
+        return (
+            projections,
+            tuple(map(pack_columns, (self.conv_weight, self.conv_bias))),
+            tuple(map(pack_columns, dynamics)),
+        )
 
 
-class MambaLayer(nn.Module):
+@dataclass(frozen=True)
+class Layout:
+    """Where sequences lie among the rows (D,) of a tensor: step t of sequence s is the row
+    first_row + s * sequence_stride + t * step_stride.
+    """
+
+    sequences: int
+    steps: int
+    sequence_stride: int
+    step_stride: int
+    first_row: int = 0
+
+    def reversed(self) -> Layout:
+        """The same sequences, from their last steps on back."""
+        last = self.first_row + (self.steps - 1) * self.step_stride
+        return replace(self, first_row=last, step_stride=-self.step_stride)
+
+
+class MambaLayer(PackedModule):
     """LayerNorm, Mamba in one or both directions, residual: (S, L, D) -> (S, L, D)."""
 
     def __init__(
@@ -96,18 +145,63 @@ class MambaLayer(nn.Module):
 
     def forward(self, x: Tensor, state: MambaState | None = None) -> tuple[Tensor, MambaState]:
         """Outputs and the state of the forward direction after the last step."""
-        normed = self.norm(x)
-        if self.backward_mamba is None or self.merge is None:
-            y, state = self.forward_mamba(normed, state)
-            return x + y, state
         if runs_fused(x):
-            # Merge and output projections follow each other: one product does for both.
-            ahead, back = self.merge.weight.chunk(2, dim=1)
-            y, state = self.forward_mamba(normed, state, ahead @ self.forward_mamba.out_proj.weight)
-            reverse, _ = self.backward_mamba(
-                normed.flip(1), None, back @ self.backward_mamba.out_proj.weight
-            )
-            return y.add_(reverse.flip(1)).add_(x).add_(self.merge.bias), state
+            sequences, steps, _ = x.shape
+            return self.fused(x, Layout(sequences, steps, steps, 1), state)
+        normed = self.norm(x)
         y, state = self.forward_mamba(normed, state)
+        if self.backward_mamba is None or self.merge is None:
+            return x + y, state
         reverse, _ = self.backward_mamba(normed.flip(1))
         return x + self.merge(torch.cat([y, reverse.flip(1)], dim=-1)), state
+
+    def fused(
+        self, x: Tensor, layout: Layout, state: MambaState | None = None
+    ) -> tuple[Tensor, MambaState]:
+        """As `forward`, of sequences that lie as told, by a fused kernel for each direction."""
+        ahead, *back = self.packed()
+        y = torch.empty_like(x, memory_format=torch.contiguous_format)
+        state = self._run_kernel(ahead, layout, state, x, x, y)
+        for weights in back:
+            self._run_kernel(weights, layout.reversed(), None, x, y, y)
+        return y, state
+
+    def pack(self) -> tuple[KernelInput, ...]:
+        """The weights of each direction."""
+        directions: list[tuple[Mamba, Tensor, Tensor | None]]
+        directions = [(self.forward_mamba, self.forward_mamba.out_proj.weight, None)]
+        if self.backward_mamba is not None and self.merge is not None:
+            # Merge and output projections follow each other: one product does for both.
+            ahead, back = self.merge.weight.chunk(2, dim=1)
+            directions = [
+                (self.forward_mamba, ahead @ self.forward_mamba.out_proj.weight, self.merge.bias),
+                (self.backward_mamba, back @ self.backward_mamba.out_proj.weight, None),
+            ]
+        norm = (as_array(self.norm.weight), as_array(self.norm.bias))
+        return tuple(
+            (norm, *mamba.pack(weight, bias, self.product_dtype))
+            for mamba, weight, bias in directions
+        )
+
+    def _run_kernel(
+        self,
+        weights: KernelInput,
+        layout: Layout,
+        state: MambaState | None,
+        x: Tensor,
+        base: Tensor,
+        y: Tensor,
+    ) -> MambaState:
+        """Fill y with base + one direction of the layer; the state after its last step."""
+        from mbs_cli.models.kernels.mamba_layer import run_mamba_layer
+
+        inner, states = self.forward_mamba.A_log.shape
+        if state is None:
+            past = x.new_zeros(layout.sequences, CONV_WIDTH - 1, inner)
+            h = x.new_zeros(layout.sequences, states, inner)
+        else:
+            past, h = state[0].clone(), state[1].mT.contiguous().clone()
+        places = (layout.first_row, layout.sequence_stride, layout.step_stride, layout.steps)
+        x, base, y = (tensor.reshape(-1, tensor.shape[-1]) for tensor in (x, base, y))
+        run_shared(run_mamba_layer, layout.sequences, x, places, *weights, past, h, base, y)
+        return past, h.mT

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Literal
 
 import pytest
 import soundfile
@@ -13,11 +14,10 @@ from torch import Tensor, nn
 
 from mbs_cli.audio.stft import stft
 from mbs_cli.models.config import PRESETS, ModelConfig
-from mbs_cli.models.decoders import BandDecoder
+from mbs_cli.models.decoders import BandDecoder, Head
 from mbs_cli.models.encoder import BandMixer
-from mbs_cli.models.gated_scan import gated_scan, plain_gated_scan
 from mbs_cli.models.kernels.launch import one_thread, runs_fused
-from mbs_cli.models.linear import Linear
+from mbs_cli.models.mamba import MambaLayer
 from mbs_cli.models.mbsnet import MbsNet
 from mbs_cli.models.registry import build_model
 
@@ -85,25 +85,20 @@ def test_pieces_equal_the_whole(name: str, piece: int) -> None:
     assert error(torch.cat(pieces, dim=2), model(spectrum)) < 1e-5
 
 
-@pytest.mark.parametrize("steps", [1, 2, 33])
-@pytest.mark.parametrize(("features", "states", "rank"), [(64, 12, 4), (7, 3, 1), (16, 6, 2)])
-def test_gated_scan(steps: int, features: int, states: int, rank: int) -> None:
+@pytest.mark.parametrize("steps", [1, 3, 31, 70])
+@pytest.mark.parametrize(("features", "states", "expand"), [(64, 12, 1), (19, 3, 2), (16, 6, 1)])
+def test_mamba_layer(steps: int, features: int, states: int, expand: int) -> None:
     torch.manual_seed(steps)
-    inputs = (
-        torch.randn(5, steps, features),
-        torch.randn(5, steps, rank + 2 * states),
-        5 * torch.randn(5, steps, 2 * features),
-        torch.randn(features, rank),
-        4 * torch.randn(features),
-        -torch.exp(3 * torch.rand(features, states)),
-        torch.randn(features),
-        torch.randn(5, features, states),
-    )
+    layer = MambaLayer(features, expand, states, step_rank=2, bidirectional=True).eval()
+    for parameter in layer.parameters():
+        parameter.data += 0.3 * torch.randn_like(parameter)
+    x = torch.randn(5, steps, features)
+    state = (torch.randn(5, 3, expand * features), torch.randn(5, expand * features, states))
+    truth, after = layer(x, state)
     with torch.inference_mode():
-        found = gated_scan(*inputs)
-        truth = plain_gated_scan(*inputs)
-    for a, b in zip(found, truth, strict=True):
-        assert error(a, b) < 1e-5
+        found, found_after = layer(x, state)
+    for a, b in zip((found, *found_after), (truth, *after), strict=True):
+        assert error(a, b.detach()) < 1e-5
 
 
 @pytest.mark.parametrize("values", [1, 2, 6])
@@ -129,14 +124,13 @@ def test_band_mixer(frames: int) -> None:
     assert error(mixer(x), mixer.plain(x)) < 1e-5
 
 
-@pytest.mark.parametrize("activation", ["none", "sigmoid", "tanh"])
-@pytest.mark.parametrize("rows", [1, 400])
+@pytest.mark.parametrize("activation", ["sigmoid", "tanh"])
+@pytest.mark.parametrize("frames", [1, 40])
 @pytest.mark.usefixtures("inference")
-def test_linear(activation: str, rows: int) -> None:
-    layer, x = Linear(60, 70), torch.randn(2, rows, 60)
-    plain = F.linear(x, layer.weight, layer.bias)
-    truth = plain if activation == "none" else getattr(torch, activation)(plain)
-    assert error(layer(x, activation), truth) < 1e-5
+def test_head(activation: Literal["sigmoid", "tanh"], frames: int) -> None:
+    head, x = Head(70, activation), torch.randn(31, 2, frames, 70)
+    truth = x * getattr(torch, activation)(F.linear(x, head.weight, head.bias))
+    assert error(head(x), truth) < 1e-5
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])

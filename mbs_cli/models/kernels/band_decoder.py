@@ -1,51 +1,118 @@
 """The decoder of every band in one pass, for inference: norm, hidden layer, tanh, values per bin.
 
 Letters: K bands, R rows (frames of a batch), D features, H hidden features, V values per bin,
-F bins. Rows go in tiles of four, which share what is read of the weights.
+F bins, C values of a band.
 """
 
 from __future__ import annotations
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
 
-from mbs_cli.models.kernels.arithmetic import FAST, tanh
-from mbs_cli.models.kernels.rows import TILE, add_product, normalise
+from mbs_cli.models.kernels.arithmetic import FAST, sigmoid, tanh
+from mbs_cli.models.kernels.product import (
+    padded_columns,
+    padded_rows,
+    product,
+    tile_rows,
+    write_rows,
+)
+from mbs_cli.models.kernels.rows import normalise
+
+TOGETHER = 32  # rows that go together
 
 
-@njit(parallel=True, error_model="numpy", fastmath=FAST, cache=True)
+@njit(error_model="numpy", fastmath=FAST)
+def _tanh(x):  # type: ignore[no-untyped-def]
+    """In place."""
+    for r in range(x.shape[0]):
+        for c in range(x.shape[1]):
+            x[r, c] = tanh(x[r, c])
+
+
+@njit(error_model="numpy", fastmath=FAST)
+def _decode_band(  # type: ignore[no-untyped-def]
+    x, gain, shift, hidden_weight, hidden_bias, weight, bias, first_bin, width, values
+):
+    """As `decode_bands`, of one band with bins from first_bin on: x (R, D), weight (H, C)."""
+    rows, features = x.shape
+    columns = padded_columns(values.shape[1] * width)
+    size = padded_rows(min(TOGETHER, rows))
+    normed = np.zeros((size, padded_columns(features)), np.float32)
+    operand = np.zeros((size, hidden_weight.shape[0]), hidden_weight.dtype)
+    hidden = np.zeros((size, hidden_weight.shape[1]), np.float32)
+    hidden_operand = np.zeros((size, weight.shape[0]), weight.dtype)
+    out = np.zeros((size, columns), np.float32)
+    for first in range(0, rows, TOGETHER):
+        count = min(TOGETHER, rows - first)
+        computed = tile_rows(count)
+        for i in range(count):
+            normalise(x[first + i], gain, shift, normed[i, :features])
+        write_rows(normed[:count], operand)
+        product(operand[:computed], hidden_weight, hidden_bias, hidden)
+        _tanh(hidden[:count])
+        write_rows(hidden[:count], hidden_operand)
+        product(hidden_operand[:computed], weight[:, :columns], bias, out)
+        for i in range(count):
+            for v in range(values.shape[1]):
+                for f in range(width):
+                    values[first + i, v, first_bin + f] = out[i, v * width + f]
+
+
+@njit(nogil=True, error_model="numpy", cache=True)
 def decode_bands(  # type: ignore[no-untyped-def]
-    x, norm_gain, norm_shift, hidden_weight, hidden_bias, weight, bias, first_bins, values
+    first,
+    stop,
+    x,
+    norm_gain,
+    norm_shift,
+    hidden_weight,
+    hidden_bias,
+    weight,
+    bias,
+    first_bins,
+    values,
 ):
     """Fill values (R, V, F).
 
-    x (K, R, D); norm_gain, norm_shift (K, D); hidden_weight (K, D, H); hidden_bias (K, H);
-    weight (V, F, H); bias (V, F); band k holds the bins first_bins[k] to first_bins[k + 1];
-    float32 but first_bins, C order.
+    x (K, R, D); norm_gain, norm_shift (K, D); hidden_weight (K, D, H) and weight (K, H, C) in
+    words with biases (K, H) and (K, C), where C are the values of the first bins, then of the
+    next; band k holds the bins first_bins[k] to first_bins[k + 1]. The bands from `first` to before
+    `stop` are decoded.
     """
-    bands, rows, features = x.shape
-    hidden_size = hidden_weight.shape[2]
-    for k in prange(bands):
-        normed = np.zeros((TILE, features), np.float32)
-        hidden = np.zeros((TILE, hidden_size), np.float32)
-        for first in range(0, rows, TILE):
-            count = min(TILE, rows - first)
-            for i in range(count):
-                normalise(x[k, first + i], norm_gain[k], norm_shift[k], normed[i])
-                hidden[i] = hidden_bias[k]
-            add_product(normed, hidden_weight[k], hidden)
-            for i in range(TILE):
-                for h in range(hidden_size):
-                    hidden[i, h] = tanh(hidden[i, h])
-            for v in range(weight.shape[0]):
-                for f in range(first_bins[k], first_bins[k + 1]):
-                    s0 = s1 = s2 = s3 = bias[v, f]
-                    for h in range(hidden_size):
-                        w = weight[v, f, h]
-                        s0 += hidden[0, h] * w
-                        s1 += hidden[1, h] * w
-                        s2 += hidden[2, h] * w
-                        s3 += hidden[3, h] * w
-                    sums = (s0, s1, s2, s3)
-                    for i in range(count):
-                        values[first + i, v, f] = sums[i]
+    for k in range(first, stop):
+        first_bin = first_bins[k]
+        _decode_band(
+            x[k], norm_gain[k], norm_shift[k], hidden_weight[k], hidden_bias[k],
+            weight[k], bias[k], first_bin, first_bins[k + 1] - first_bin, values,
+        )  # fmt: skip
+
+
+@njit(error_model="numpy", fastmath=FAST)
+def _gate_rows(x, weight, bias, by_sigmoid, y):  # type: ignore[no-untyped-def]
+    """As `gate_rows`, of a few rows."""
+    rows, features = x.shape
+    operand = np.zeros((padded_rows(rows), weight.shape[0]), weight.dtype)
+    gate = np.zeros((padded_rows(rows), weight.shape[1]), np.float32)
+    gate[:rows, :features] = x
+    write_rows(gate[:rows], operand)
+    product(operand[: tile_rows(rows)], weight, bias, gate)
+    for r in range(rows):
+        if by_sigmoid:
+            for d in range(features):
+                y[r, d] = x[r, d] * sigmoid(gate[r, d])
+        else:
+            for d in range(features):
+                y[r, d] = x[r, d] * tanh(gate[r, d])
+
+
+@njit(nogil=True, error_model="numpy", cache=True)
+def gate_rows(first, stop, x, weight, bias, by_sigmoid, y):  # type: ignore[no-untyped-def]
+    """Fill y (R, D) with x (R, D) times the sigmoid, or else the tanh, of x weight + bias.
+
+    weight (D, D) in words, bias (D,). The work goes in pieces of TOGETHER rows, of which those
+    from `first` to before `stop` are done.
+    """
+    for place in range(first, stop):
+        row, last = place * TOGETHER, min((place + 1) * TOGETHER, x.shape[0])
+        _gate_rows(x[row:last], weight, bias, by_sigmoid, y[row:last])

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +16,47 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import is_in_torch_dispatch_mode
 
+from mbs_cli.device import usable_cores
+
 # numba's portable thread pool ends the process when two threads enter it at once.
 _one_at_a_time = threading.Lock()
 
 
-def run_kernel(kernel: Any, *tensors: Tensor) -> None:
-    """Call a kernel on the memory of the tensors; those that it fills must be contiguous."""
+def run_kernel(kernel: Any, *inputs: Any) -> None:
+    """Call a kernel on the memory of tensors, of which those that it fills must be contiguous;
+    arrays, numbers and tuples of them go to it as they are.
+    """
     with _one_at_a_time:
-        kernel(*(tensor.detach().contiguous().numpy() for tensor in tensors))
+        kernel(*map(_as_it_takes, inputs))
+
+
+def run_shared(kernel: Any, items: int, *inputs: Any) -> None:
+    """Call a kernel on the items 0 to `items`, shared out among as many threads as torch uses.
+
+    The kernel takes the first item and the one to stop at, then what `run_kernel` passes on. It
+    must let go of Python's lock, and no item may touch what another one writes.
+    """
+    arguments = [_as_it_takes(value) for value in inputs]
+    threads = max(1, min(torch.get_num_threads(), items))
+    borders = [items * share // threads for share in range(threads + 1)]
+    own, *others = pairwise(borders)
+    shares = [_threads().submit(kernel, *share, *arguments) for share in others]
+    kernel(*own, *arguments)
+    for share in shares:
+        share.result()
+
+
+@cache
+def _threads() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(usable_cores(), thread_name_prefix="kernel")
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_threads.cache_clear)  # a fork has none of the threads
+
+
+def _as_it_takes(value: Any) -> Any:
+    return value.detach().contiguous().numpy() if isinstance(value, Tensor) else value
 
 
 @contextmanager
@@ -57,7 +94,7 @@ def runs_fused(x: Tensor) -> bool:
 
 def kernels_need_compiling() -> bool:
     """Whether the first run on this machine is still to come: it compiles for about 20 s."""
-    from mbs_cli.models.kernels.gated_scan import gated_scan_forward
+    from mbs_cli.models.kernels.mamba_layer import run_mamba_layer
 
-    folder = gated_scan_forward.stats.cache_path
-    return folder is None or not any(Path(folder).glob("gated_scan.gated_scan_forward-*.nbi"))
+    folder = run_mamba_layer.stats.cache_path
+    return folder is None or not any(Path(folder).glob("mamba_layer.run_mamba_layer-*.nbi"))

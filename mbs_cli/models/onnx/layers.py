@@ -16,6 +16,7 @@ import numpy as np
 from torch import Tensor, nn
 
 from mbs_cli.models.bands import BANDS
+from mbs_cli.models.decoders import Head
 from mbs_cli.models.encoder import BandMixer, LstmLayer
 from mbs_cli.models.mamba import CONV_WIDTH, Mamba, MambaLayer
 from mbs_cli.models.onnx.graph import Array, Value
@@ -32,7 +33,7 @@ def array(tensor: Tensor) -> Array:
     return values
 
 
-def linear(x: Value, layer: nn.Linear) -> Value:
+def linear(x: Value, layer: nn.Linear | Head) -> Value:
     """(..., I) -> (..., O)."""
     y = x @ array(layer.weight.mT)
     return y if layer.bias is None else y + array(layer.bias)

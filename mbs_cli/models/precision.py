@@ -1,0 +1,46 @@
+"""In what precision matrix products run. Imports no torch until one is looked up."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from mbs_cli.errors import DeviceError
+
+if TYPE_CHECKING:
+    import torch
+
+
+class Precision(StrEnum):
+    """What `--precision` accepts."""
+
+    AUTO = "auto"
+    FLOAT32 = "float32"
+    BFLOAT16 = "bfloat16"
+
+
+def resolve_precision(precision: Precision | str, device: torch.device) -> torch.dtype:
+    """The dtype of the factors of matrix products; sums and all else are float32.
+
+    `auto` takes bfloat16 on a CPU that has instructions for it (AVX512-BF16), else float32.
+    Raises DeviceError for a name that is not known, and for bfloat16 elsewhere.
+    """
+    import torch
+
+    if precision not in list(Precision):
+        raise DeviceError(f"no precision {precision!r}", f"choose one of {', '.join(Precision)}")
+    if precision == Precision.FLOAT32:
+        return torch.float32
+    if device.type == "cpu":
+        from mbs_cli.models.kernels.lanes import HAS_BFLOAT16
+
+        if HAS_BFLOAT16:
+            return torch.bfloat16
+    if precision == Precision.BFLOAT16:
+        where = "this CPU" if device.type == "cpu" else device.type
+        raise DeviceError(
+            f"--precision {precision}: there is no way to it on {where}, only on CPUs with "
+            "AVX512-BF16",
+            "leave it to --precision auto",
+        )
+    return torch.float32

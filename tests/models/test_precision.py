@@ -1,0 +1,111 @@
+"""Products in bfloat16 are inaudible, and are taken only where the CPU has them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import soundfile
+import torch
+from torch import Tensor, nn
+
+from mbs_cli.audio.stft import stft
+from mbs_cli.enhancement.loading import load_model
+from mbs_cli.errors import DeviceError
+from mbs_cli.models.kernels.lanes import HAS_BFLOAT16
+from mbs_cli.models.mbsnet import MbsNet
+from mbs_cli.models.packing import set_precision
+from mbs_cli.models.precision import Precision, resolve_precision
+
+needs_bfloat16 = pytest.mark.skipif(not HAS_BFLOAT16, reason="a CPU without AVX512-BF16")
+AUDIBLE_DB = -45.0
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def shipped() -> Iterator[nn.Module]:
+    """The weights that come with the package, in inference."""
+    with torch.inference_mode():
+        yield load_model("mbs-net", "cpu", Precision.FLOAT32)
+
+
+def noisy_spectrum(name: str, frames: int) -> Tensor:
+    samples, _ = soundfile.read(f"examples/noisy/{name}.flac", dtype="float32")
+    return stft(torch.from_numpy(samples[16_000:][: 128 * frames - 1])[None])
+
+
+def level_db(difference: Tensor, whole: Tensor) -> float:
+    return float(10 * torch.log10(difference.square().sum() / whole.square().sum()))
+
+
+@needs_bfloat16
+@pytest.mark.parametrize("name", ["en_babble_5db", "fr_car_0db"])
+def test_bfloat16_is_inaudible(name: str, shipped: nn.Module) -> None:
+    spectrum = noisy_spectrum(name, 250)
+    exact = shipped(spectrum)
+    set_precision(shipped, torch.bfloat16)
+    rounded = shipped(spectrum)
+    assert -120.0 < level_db(rounded - exact, exact) < AUDIBLE_DB
+
+
+@needs_bfloat16
+@pytest.mark.parametrize("frames", [1, 7, 40])
+def test_pieces_equal_the_whole_in_bfloat16(frames: int, shipped: nn.Module) -> None:
+    assert isinstance(shipped, MbsNet)
+    set_precision(shipped, torch.bfloat16)
+    spectrum = noisy_spectrum("en_babble_5db", 80)
+    state, pieces = None, []
+    for piece in spectrum.split(frames, dim=2):
+        estimate, state = shipped.stream(piece, state)
+        pieces.append(estimate)
+    whole = shipped(spectrum)
+    assert (torch.cat(pieces, dim=2) - whole).abs().max() < 1e-4 * whole.abs().max()
+
+
+@needs_bfloat16
+def test_scaling_the_input_scales_the_output_in_bfloat16(shipped: nn.Module) -> None:
+    set_precision(shipped, torch.bfloat16)
+    spectrum = noisy_spectrum("en_babble_5db", 80)
+    loud = shipped(spectrum)
+    quiet = shipped(0.125 * spectrum)
+    assert level_db(8 * quiet - loud, loud) < AUDIBLE_DB
+
+
+def test_the_number_of_threads_changes_nothing(shipped: nn.Module) -> None:
+    spectrum = noisy_spectrum("en_babble_5db", 40)
+    before = torch.get_num_threads()
+    try:
+        results = []
+        for threads in (1, 3):
+            torch.set_num_threads(threads)
+            results.append(shipped(spectrum))
+    finally:
+        torch.set_num_threads(before)
+    assert torch.equal(*results)
+
+
+def test_a_change_of_the_weights_is_seen(small_model: nn.Module) -> None:
+    spectrum = noisy_spectrum("en_babble_5db", 20)
+    weight = next(w for name, w in small_model.named_parameters() if "in_proj" in name)
+    with torch.no_grad():
+        before = small_model(spectrum)
+        weight.mul_(2)
+        changed = small_model(spectrum)
+        weight.div_(2)
+        again = small_model(spectrum)
+    assert torch.equal(before, again)
+    assert not torch.equal(before, changed)
+
+
+def test_auto_takes_what_the_cpu_has() -> None:
+    expected = torch.bfloat16 if HAS_BFLOAT16 else torch.float32
+    assert resolve_precision("auto", CPU) == expected
+    assert resolve_precision("float32", CPU) == torch.float32
+    assert resolve_precision("auto", torch.device("cuda")) == torch.float32
+
+
+def test_what_is_not_there_is_told() -> None:
+    with pytest.raises(DeviceError, match=r"bfloat16.*cuda.*AVX512-BF16.*--precision auto"):
+        resolve_precision("bfloat16", torch.device("cuda"))
+    with pytest.raises(DeviceError, match=r"float16.*auto, float32, bfloat16"):
+        resolve_precision("float16", CPU)
