@@ -18,9 +18,9 @@ from mbs_cli.models.decoders import ComplexDecoder, MagnitudeDecoder, PhaseDecod
 from mbs_cli.models.encoder import Encoder, LayerState
 from mbs_cli.models.kernels.launch import one_thread, runs_fused
 
-# Frames of all signals of a batch together: so few that threads do not pay, so many that
-# temporaries still fit the caches of a CPU.
-_FEW_FRAMES, _BLOCK_FRAMES = 8, 64
+# Frames of all signals of a batch together: so few that threads do not pay, so many that what
+# every call costs does not count; more would only take more memory.
+_FEW_FRAMES, _BLOCK_FRAMES = 8, 250
 
 
 @dataclass(frozen=True)

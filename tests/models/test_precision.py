@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 import soundfile
@@ -10,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from mbs_cli.audio.stft import stft
+from mbs_cli.enhancement.files import enhance_file
 from mbs_cli.enhancement.loading import load_model
 from mbs_cli.errors import DeviceError
 from mbs_cli.models.kernels.lanes import HAS_BFLOAT16
@@ -109,3 +112,19 @@ def test_what_is_not_there_is_told() -> None:
         resolve_precision("bfloat16", torch.device("cuda"))
     with pytest.raises(DeviceError, match=r"float16.*auto, float32, bfloat16"):
         resolve_precision("float16", CPU)
+
+
+@needs_bfloat16
+def test_files_of_both_precisions_sound_the_same(noisy_file: Path, tmp_path: Path) -> None:
+    heard = []
+    for precision in ("float32", "bfloat16"):
+        target = tmp_path / f"{precision}.flac"
+        enhance_file(noisy_file, target, model="mbs-net", device="cpu", precision=precision)
+        heard.append(torch.from_numpy(soundfile.read(target)[0]))
+    assert level_db(heard[1] - heard[0], heard[0]) < AUDIBLE_DB
+
+
+def test_the_command_names_the_precisions(run_mbs: Callable[..., Any], noisy_file: Path) -> None:
+    done = run_mbs("enhance", noisy_file, "-o", "out", "--precision", "float16")
+    assert done.returncode == 2
+    assert "'auto', 'float32', 'bfloat16'" in done.stderr
