@@ -1,6 +1,6 @@
 """Speed of exported models: onnxruntime beside the kernels of `mbs`, on the CPU.
 
-    python benchmarks/onnx.py [--models NAME ...] [--seconds 10] [--rounds 5]
+    python benchmarks/exported.py [--models NAME ...] [--seconds 10] [--rounds 5]
 
 For each preset the real-time factor of a forward pass, both by turns, on one thread and on two, and
 for causal presets the time of one call with few frames on one thread. Weights are untrained, the
