@@ -17,6 +17,7 @@ from mbs_cli.models.kernels.launch import run_kernel, runs_fused
 from mbs_cli.models.linear import Linear
 from mbs_cli.models.mamba import MambaLayer
 from mbs_cli.models.recomputation import run_layer
+from mbs_cli.models.window import Window
 
 # What one time layer carries from call to call: two tensors, whose meaning is the layer's own.
 LayerState = tuple[Tensor, Tensor]
@@ -26,6 +27,20 @@ def _mamba_layer(config: MbsNetConfig, bidirectional: bool) -> MambaLayer:
     return MambaLayer(
         config.features, config.expand, config.states, config.step_rank, bidirectional
     )
+
+
+def _overwrite(
+    x: Tensor, layer: nn.Module, state: LayerState | None, shown: int, window: Window
+) -> LayerState:
+    """A time layer's outputs in the place of the first `shown` frames of x (K, B, T, D).
+
+    Two tensors of that size are the most that a window needs.
+    """
+    look_ahead: Any = layer.look_ahead
+    y, state_after = look_ahead(x.flatten(0, 1), state, shown, window)
+    x[:, :, :shown] = y.unflatten(0, x.shape[:2])
+    kept_state: LayerState = state_after
+    return kept_state
 
 
 class LstmLayer(nn.Module):
@@ -110,19 +125,44 @@ class Encoder(nn.Module):
         return BandMixer(config.features) if config.band_layer == "mlp" else BandMamba(config)
 
     def forward(
-        self, x: Tensor, states: list[LayerState] | None = None
+        self, x: Tensor, states: list[LayerState] | None = None, window: Window | None = None
     ) -> tuple[Tensor, list[LayerState]]:
-        """(K, B, T, D) -> (K, B, T, D), and the state of every time layer after the last frame."""
+        """(K, B, T, D) -> (K, B, T, D), and the state of every time layer after the last frame.
+
+        With a window, for inference by layers that look both ways, only the frames that it shows
+        and the states after those that it keeps; x is overwritten.
+        """
+        if window is not None:
+            return self._look_ahead(x, states, window)
         after: list[LayerState] = []
         for place, layer in enumerate(self.time_layers):
             known = states[place] if states else None
             sequences, state = self._run(layer, x.flatten(0, 1), known)
             x = sequences.view_as(x)
             after.append(state)
-            band_place, rest = divmod(place + 1, self.every)
-            if rest == 0 and band_place <= len(self.band_layers):
-                x = self._run(self.band_layers[band_place - 1], x)
+            for band_layer in self._band_layers_after(place):
+                x = self._run(band_layer, x)
         return x, after
+
+    def _look_ahead(
+        self, x: Tensor, states: list[LayerState] | None, window: Window
+    ) -> tuple[Tensor, list[LayerState]]:
+        after: list[LayerState] = []
+        shown = x.shape[2]
+        for place, layer in enumerate(self.time_layers):
+            known = states[place] if states else None
+            if place + 1 == len(self.time_layers):
+                shown = window.shown
+            after.append(_overwrite(x, layer, known, shown, window))
+            for band_layer in self._band_layers_after(place):
+                for piece in window.pieces(shown):
+                    x[:, :, piece] = band_layer(x[:, :, piece])
+        return x[:, :, :shown], after
+
+    def _band_layers_after(self, place: int) -> nn.ModuleList:
+        """The band layer that follows a time layer, if one does."""
+        group, rest = divmod(place + 1, self.every)
+        return self.band_layers[group - 1 : group] if rest == 0 else self.band_layers[:0]
 
     def _run(self, layer: nn.Module, *inputs: Any) -> Any:
         return run_layer(layer, *inputs, recompute=self.checkpoint_activations)

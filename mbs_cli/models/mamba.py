@@ -14,6 +14,7 @@ from mbs_cli.models.convolution import causal_conv_silu
 from mbs_cli.models.gated_scan import gated_scan
 from mbs_cli.models.kernels.launch import runs_fused
 from mbs_cli.models.linear import Linear, linear
+from mbs_cli.models.window import Window
 
 CONV_WIDTH = 4
 STEP_MIN, STEP_MAX = 0.001, 0.1  # dt at the start of training, log-uniform: 1 to 100 frames or more
@@ -96,18 +97,40 @@ class MambaLayer(nn.Module):
 
     def forward(self, x: Tensor, state: MambaState | None = None) -> tuple[Tensor, MambaState]:
         """Outputs and the state of the forward direction after the last step."""
+        if self.backward_mamba is not None and runs_fused(x):
+            steps = x.shape[1]
+            return self.look_ahead(x, state, steps, Window(steps, steps, steps))
         normed = self.norm(x)
         if self.backward_mamba is None or self.merge is None:
             y, state = self.forward_mamba(normed, state)
             return x + y, state
-        if runs_fused(x):
-            # Merge and output projections follow each other: one product does for both.
-            ahead, back = self.merge.weight.chunk(2, dim=1)
-            y, state = self.forward_mamba(normed, state, ahead @ self.forward_mamba.out_proj.weight)
-            reverse, _ = self.backward_mamba(
-                normed.flip(1), None, back @ self.backward_mamba.out_proj.weight
-            )
-            return y.add_(reverse.flip(1)).add_(x).add_(self.merge.bias), state
         y, state = self.forward_mamba(normed, state)
         reverse, _ = self.backward_mamba(normed.flip(1))
         return x + self.merge(torch.cat([y, reverse.flip(1)], dim=-1)), state
+
+    def look_ahead(
+        self, x: Tensor, state: MambaState | None, shown: int, window: Window
+    ) -> tuple[Tensor, MambaState]:
+        """Both directions piece by piece, for inference: outputs (S, `shown`, D) of x (S, L, D) and
+        the state of the forward direction after the kept steps of the window.
+        """
+        assert self.backward_mamba is not None
+        assert self.merge is not None
+        # Merge and output projections follow each other: one product does for both.
+        ahead, back = self.merge.weight.chunk(2, dim=1)
+        ahead = ahead @ self.forward_mamba.out_proj.weight
+        back = back @ self.backward_mamba.out_proj.weight
+        y = x.new_empty(x.shape[0], shown, x.shape[2])
+        kept_state: MambaState | None = None
+        for piece in window.pieces(shown):
+            part, state = self.forward_mamba(self.norm(x[:, piece]), state, ahead)
+            torch.add(x[:, piece], part.add_(self.merge.bias), out=y[:, piece])
+            if piece.stop == window.kept:
+                kept_state = state
+        later: MambaState | None = None
+        for piece in reversed(window.pieces(x.shape[1])):
+            part, later = self.backward_mamba(self.norm(x[:, piece]).flip(1), later, back)
+            if piece.stop <= shown:
+                y[:, piece] += part.flip(1)
+        assert kept_state is not None
+        return y, kept_state
