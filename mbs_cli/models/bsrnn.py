@@ -166,19 +166,20 @@ class DualLayer(nn.Module):
         self, x: Tensor, state: LstmState | None, window: Window
     ) -> tuple[Tensor, LstmState]:
         """As `forward`, piece by piece in the memory of x, and the state after the kept frames."""
-        kept_state: LstmState | None = None
         normed = self.time_norm(x)
-        for piece in window.pieces(x.shape[2]):
-            along_time, state = self.time_lstm(normed[:, :, piece].flatten(0, 1), state)
+
+        def advance(piece: slice, earlier: LstmState | None) -> LstmState:
+            after: LstmState
+            along_time, after = self.time_lstm(normed[:, :, piece].flatten(0, 1), earlier)
             x[:, :, piece] += self.time_out(along_time).unflatten(0, x.shape[:2])
-            if piece.stop == window.kept:
-                kept_state = state
+            return after
+
+        state = window.carry(x.shape[2], state, advance)
         normed = self.band_norm(x)
         for piece in window.pieces(x.shape[2]):
             across_bands, _ = self.band_lstm(normed[:, :, piece].flatten(1, 2))
             x[:, :, piece] += self.band_out(across_bands).unflatten(1, (x.shape[1], -1))
-        assert kept_state is not None
-        return x, kept_state
+        return x, state
 
 
 class UtteranceNorm(nn.Module):

@@ -120,17 +120,19 @@ class MambaLayer(nn.Module):
         ahead, back = self.merge.weight.chunk(2, dim=1)
         ahead = ahead @ self.forward_mamba.out_proj.weight
         back = back @ self.backward_mamba.out_proj.weight
+        bias = self.merge.bias
         y = x.new_empty(x.shape[0], shown, x.shape[2])
-        kept_state: MambaState | None = None
-        for piece in window.pieces(shown):
-            part, state = self.forward_mamba(self.norm(x[:, piece]), state, ahead)
-            torch.add(x[:, piece], part.add_(self.merge.bias), out=y[:, piece])
-            if piece.stop == window.kept:
-                kept_state = state
+
+        def advance(piece: slice, earlier: MambaState | None) -> MambaState:
+            after: MambaState
+            part, after = self.forward_mamba(self.norm(x[:, piece]), earlier, ahead)
+            torch.add(x[:, piece], part.add_(bias), out=y[:, piece])
+            return after
+
+        state = window.carry(shown, state, advance)
         later: MambaState | None = None
         for piece in reversed(window.pieces(x.shape[1])):
             part, later = self.backward_mamba(self.norm(x[:, piece]).flip(1), later, back)
             if piece.stop <= shown:
                 y[:, piece] += part.flip(1)
-        assert kept_state is not None
-        return y, kept_state
+        return y, state

@@ -119,14 +119,12 @@ class MbsNet(nn.Module):
         """Features (K, B, T, D) and the level after the kept frames."""
         batch, _, frames, _ = spectrum.shape
         features = spectrum.new_empty(BANDS, batch, frames, self.config.features)
-        level = state.level if state else None
-        kept_level: LevelState | None = None
-        for piece in window.pieces(frames):
+
+        def advance(piece: slice, level: LevelState | None) -> LevelState:
             features[:, :, piece], level = self.band_split(spectrum[:, :, piece], level)
-            if piece.stop == window.kept:
-                kept_level = level
-        assert kept_level is not None
-        return features, kept_level
+            return level
+
+        return features, window.carry(frames, state.level if state else None, advance)
 
     def _run_in_blocks(self, spectrum: Tensor, state: State | None) -> tuple[Tensor, State]:
         """As `_run`, in blocks of frames."""

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import TypeVar
+
+State = TypeVar("State")
 
 
 @dataclass(frozen=True)
@@ -26,3 +29,15 @@ class Window:
         """The frames in stretches of at most `most` that end where the kept and shown ones do."""
         edges = {0, *range(self.most, frames, self.most), self.kept, self.shown, frames}
         return [slice(*ends) for ends in pairwise(sorted(edges)) if ends[1] <= frames]
+
+    def carry(
+        self, frames: int, state: State | None, advance: Callable[[slice, State | None], State]
+    ) -> State:
+        """Run `advance` over the pieces, from each state to the next; that after the kept ones."""
+        kept_state: State | None = None
+        for piece in self.pieces(frames):
+            state = advance(piece, state)
+            if piece.stop == self.kept:
+                kept_state = state
+        assert kept_state is not None
+        return kept_state
