@@ -22,6 +22,8 @@ from mbs_cli.models.window import Window
 # What one time layer carries from call to call: two tensors, whose meaning is the layer's own.
 LayerState = tuple[Tensor, Tensor]
 
+_CPU_SEQUENCES = 8  # of a window that go through a time layer together
+
 
 def _mamba_layer(config: MbsNetConfig, bidirectional: bool) -> MambaLayer:
     return MambaLayer(
@@ -34,13 +36,19 @@ def _overwrite(
 ) -> LayerState:
     """A time layer's outputs in the place of the first `shown` frames of x (K, B, T, D).
 
-    Two tensors of that size are the most that a window needs.
+    A few sequences at a time, so that there is never another tensor as large as x.
     """
     look_ahead: Any = layer.look_ahead
-    y, state_after = look_ahead(x.flatten(0, 1), state, shown, window)
-    x[:, :, :shown] = y.unflatten(0, x.shape[:2])
-    kept_state: LayerState = state_after
-    return kept_state
+    sequences = x.flatten(0, 1)
+    count = _CPU_SEQUENCES if x.is_cpu else len(sequences)
+    after: list[LayerState] = []
+    for start in range(0, len(sequences), count):
+        some = slice(start, start + count)
+        known = (state[0][some], state[1][some]) if state else None
+        y, state_after = look_ahead(sequences[some], known, shown, window)
+        sequences[some, :shown] = y
+        after.append(state_after)
+    return torch.cat([first for first, _ in after]), torch.cat([second for _, second in after])
 
 
 class LstmLayer(nn.Module):
