@@ -2,9 +2,9 @@
 
     python benchmarks/influence.py [--model NAME_OR_PATH] [--untrained PRESET] [--seconds 24]
 
-A model that looks both ways works on windows whose margins are thrown away; this is the error that
-margins of a given length leave. Real speech from examples/noisy is enhanced whole, and again with
-all before, or all after, its middle missing; the difference is compared with the whole result.
+Real speech from examples/noisy is enhanced whole, and again with all before, or all after, its
+middle missing; the difference is compared with the whole result. A model that looks both ways is
+then run as for long files, on windows that carry the past exactly and look ahead for some seconds.
 """
 
 from __future__ import annotations
@@ -21,11 +21,16 @@ from torch import nn
 
 from mbs_cli.audio.stft import SAMPLE_RATE_HZ, istft, stft
 from mbs_cli.enhancement.loading import load_model
+from mbs_cli.enhancement.windowed import WindowedEnhancer
 from mbs_cli.models.config import PRESETS
 from mbs_cli.models.registry import build_model
 
 NOISY = Path(__file__).resolve().parents[1] / "examples" / "noisy"
 DISTANCES_SECONDS = (0.032, 0.1, 0.25, 0.5, 1.0, 2.0, 3.0, 4.0, 6.0, 8.0)
+
+LOOK_AHEAD_SECONDS = (1.0, 2.0, 3.0, 4.0, 6.0)
+KEPT_SECONDS = 4.0
+STRETCH_SECONDS = 0.1  # of the worst difference
 
 Signal = NDArray[np.float32]
 
@@ -53,6 +58,17 @@ def decay_db(difference: Signal, whole: Signal) -> list[float]:
     ]
 
 
+def windows_db(model: nn.Module, signal: Signal, whole: Signal, ahead: float) -> tuple[float, ...]:
+    """What windows make different: on the whole, and in the worst stretch."""
+    enhancer = WindowedEnhancer(model, 1, KEPT_SECONDS, ahead)
+    enhanced = np.concatenate([enhancer.feed(signal[None]), enhancer.flush()], axis=1)[0]
+    difference = enhanced - whole
+    size = round(STRETCH_SECONDS * SAMPLE_RATE_HZ)
+    stretches = difference[: len(difference) // size * size].reshape(-1, size)
+    levels = np.array([np.std(difference), np.std(stretches, axis=1).max()]) / np.std(whole)
+    return tuple(20 * np.log10(levels + 1e-12))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", default="mbs-net", help="a shipped model or a checkpoint")
@@ -73,6 +89,12 @@ def main() -> None:
     print("from s      past dB    future dB")
     for distance, before, after in zip(DISTANCES_SECONDS, past, future, strict=False):
         print(f"{distance:6.3f} {before:11.1f} {after:12.1f}")
+    if model.is_causal:
+        return
+    print("look-ahead s   windows against whole dB   worst 0.1 s dB")
+    for seconds in LOOK_AHEAD_SECONDS:
+        mean, worst = windows_db(model, signal, whole, seconds)
+        print(f"{seconds:12.1f} {mean:26.1f} {worst:16.1f}")
 
 
 if __name__ == "__main__":

@@ -41,6 +41,11 @@ class Passthrough(nn.Module):
     def stream(self, spectrum: Tensor, state: None) -> tuple[Tensor, None]:
         return spectrum * self.gain, state
 
+    def look_ahead(
+        self, spectrum: Tensor, state: None, kept: int, shown: int
+    ) -> tuple[Tensor, None]:
+        return spectrum[:, :, :shown] * self.gain, state
+
 
 @pytest.fixture
 def passthrough() -> Passthrough:

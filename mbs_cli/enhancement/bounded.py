@@ -25,7 +25,7 @@ class BoundedModel(nn.Module):
     """Runs a model piece by piece, and from the moment memory runs out in pieces half as large.
 
     A causal model gets a stretch of frames at a time and carries its state on, any other model
-    some of the rows: what comes out is what one call for all of it would give.
+    one row at a time: what comes out is what one call for all of it would give.
     """
 
     def __init__(self, model: nn.Module) -> None:
@@ -83,21 +83,18 @@ class BoundedModel(nn.Module):
                 pieces.append(result[0])
         return torch.cat(pieces, dim=2), state
 
-    def forward(self, spectrum: Tensor) -> Tensor:
-        """As the model's: whole signals (B, F, T, 2) to (B, F, T, 2).
-
-        Raises what tells of too little memory when there is none for a single row.
+    def look_ahead(
+        self, spectrum: Tensor, states: list[Any] | None, kept: int, shown: int
+    ) -> tuple[Tensor, list[Any]]:
+        """As the model's, row by row: estimates of the first `shown` frames of (B, F, T, 2), and
+        the rows' states after the first `kept`, to be passed with the frames from there on.
         """
-        total, _, frames, _ = spectrum.shape
-        pieces: list[Tensor] = []
-        done = 0
-        while done < total:
-            rows = max(1, min(self.most_frames // frames, total - done))
-            result = self._attempt(self.model, frames, rows, spectrum[done : done + rows])
-            if result is not None:
-                done += rows
-                pieces.append(result)
-        return torch.cat(pieces)
+        known = states or [None] * len(spectrum)
+        rows = [
+            self.model.look_ahead(row, state, kept, shown)
+            for row, state in zip(spectrum.split(1), known, strict=True)
+        ]
+        return torch.cat([estimate for estimate, _ in rows]), [state for _, state in rows]
 
     def _attempt(self, call: Any, fixed: int, divisible: int, *arguments: Any) -> Any:
         """What the call returns, or None if the next one should have half as much to do."""

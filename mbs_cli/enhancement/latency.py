@@ -16,7 +16,7 @@ from mbs_cli.enhancement.treatment import Treatment
 
 _AS_IT_IS = Treatment()
 # Long enough for whatever waits to have waited longest.
-_CAUSAL_SECONDS, _WINDOWED_SECONDS = 1.0, 20.0
+_CAUSAL_SECONDS, _WINDOWED_SECONDS = 1.0, 60.0
 
 
 def waiting_samples(
@@ -57,3 +57,8 @@ class _Unchanged(nn.Module):
     def stream(self, spectrum: Tensor, state: Any = None) -> tuple[Tensor, Any]:
         """(B, F, T, 2) as it is."""
         return spectrum, state
+
+    def look_ahead(self, spectrum: Tensor, state: Any, kept: int, shown: int) -> tuple[Tensor, Any]:
+        """The first `shown` frames as they are."""
+        assert kept <= shown
+        return spectrum[:, :, :shown], state

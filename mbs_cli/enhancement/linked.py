@@ -31,16 +31,18 @@ class LinkedChannels(nn.Module):
         """Whether `stream` works."""
         return bool(self.model.is_causal)
 
-    def forward(self, spectrum: Tensor) -> Tensor:
-        """As the model's: whole signals (B, F, T, 2) to (B, F, T, 2)."""
-        references = self._references(spectrum)
-        return self._with_gain(spectrum, references, self.model(references))
-
     def stream(self, spectrum: Tensor, state: Any = None) -> tuple[Tensor, Any]:
         """As the model's: (B, F, T, 2) and the state before to (B, F, T, 2) and the state after."""
         references = self._references(spectrum)
         estimates, state = self.model.stream(references, state)
         return self._with_gain(spectrum, references, estimates), state
+
+    def look_ahead(self, spectrum: Tensor, state: Any, kept: int, shown: int) -> tuple[Tensor, Any]:
+        """As the model's: estimates of `shown` frames and the state after `kept` of them."""
+        references = self._references(spectrum)
+        estimates, state = self.model.look_ahead(references, state, kept, shown)
+        first = slice(shown)
+        return self._with_gain(spectrum[:, :, first], references[:, :, first], estimates), state
 
     def _references(self, spectrum: Tensor) -> Tensor:
         signals = spectrum.split(self._channels)

@@ -1,37 +1,35 @@
 """A model that looks both ways in time, window by window, for files of any length.
 
-Letters: C channels, S samples.
+Letters: C channels, F frequency bins, T frames.
 
-    window k     |<margin>|........ kept ........|<margin>|
-    window k+1                          |<margin>|........ kept ........|<margin>|
-                                                 |xx|  a short linear crossfade
+    window k     |......... kept .........|....... ahead .......|
+    window k+1                            |......... kept .........|....... ahead .......|
+                                          |xx|  a short linear crossfade
 
-The margins give the model its context and are thrown away; what lies within one window at the
-start or end of the file has no margin there. A file of one window or less is processed whole.
-Where memory does not reach for a window, windows get shorter from there on; margins stay.
+What runs forward in time carries its state from the end of what is kept to the next window, so the
+past is exact. What runs backward starts anew in every window, so the frames ahead are only looked
+at; their estimates are thrown away. A file of one window or less is processed whole. Where memory
+does not reach for a window, less is kept of each from there on; the look-ahead stays.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from mbs_cli.audio.samples import Samples, silence
-from mbs_cli.audio.stft import HOP, SAMPLE_RATE_HZ, istft, stft
-from mbs_cli.device import device_of
+from mbs_cli.audio.samples import Samples
+from mbs_cli.audio.stft import FRAMES_PER_SECOND
+from mbs_cli.enhancement.causal import CausalEnhancer
 from mbs_cli.memory import is_out_of_memory
 
-WINDOW_SECONDS = 8.0
-MARGIN_SECONDS = 2.0
+KEPT_SECONDS = 12.0
+AHEAD_SECONDS = 10.0  # leaves less than -60 dB of what trained models hear (docs/performance.md)
 CROSSFADE_SECONDS = 0.032
+_MOST_CHANNEL_SECONDS = 96.0  # kept of one window, so that many channels need no more memory
 _LEAST_KEPT_SECONDS = 0.25  # of a window, when memory is short
-
-
-def _whole_hops(seconds: float) -> int:
-    return round(seconds * SAMPLE_RATE_HZ / HOP) * HOP
 
 
 class WindowedEnhancer:
@@ -41,68 +39,83 @@ class WindowedEnhancer:
         self,
         model: nn.Module,
         channels: int = 1,
-        window_seconds: float = WINDOW_SECONDS,
-        margin_seconds: float = MARGIN_SECONDS,
+        kept_seconds: float = KEPT_SECONDS,
+        ahead_seconds: float = AHEAD_SECONDS,
     ) -> None:
-        self._model: Any = model
-        self._device = device_of(model)
-        self._window = _whole_hops(window_seconds)
-        self._margin = _whole_hops(margin_seconds)
-        self._fade = np.linspace(0, 1, _whole_hops(CROSSFADE_SECONDS), dtype=np.float32)
-        self._waiting = silence(channels, 0)  # input from the start of the next window on
-        self._skipped = 0  # where the next window's kept part begins: 0, later its margin
-        self._overlap = silence(channels, 0)  # what the last window says of that beginning
+        kept_seconds = min(kept_seconds, _MOST_CHANNEL_SECONDS / channels)
+        self._windows = Windows(model, _frames(kept_seconds), _frames(ahead_seconds))
+        self._stream = CausalEnhancer(self._windows, channels)
 
     def feed(self, block: Samples) -> Samples:
         """Take float32 samples (C, S), S >= 0; return the enhanced ones that are final."""
-        self._waiting = np.concatenate([self._waiting, block], axis=1)
-        finished = [self._waiting[:, :0]]
-        while self._waiting.shape[1] > self._window:
-            enhanced = self._attempt(self._waiting[:, : self._window])
-            if enhanced is not None:
-                finished.append(self._keep(enhanced))
-        return np.concatenate(finished, axis=1)
+        return self._stream.feed(block)
 
     def flush(self) -> Samples:
         """End the signal; return the rest (C, S)."""
-        finished = [self._waiting[:, :0]]
-        while self._waiting.shape[1]:
-            rest = self._attempt(self._waiting)
-            if rest is None:  # what waits may now be more than a window
-                finished.append(self.feed(self._waiting[:, :0]))
-            else:
-                finished.append(rest[:, self._skipped :])
-                self._waiting = self._waiting[:, :0]
-        return np.concatenate(finished, axis=1)
+        self._windows.is_ending = True
+        return self._stream.flush()
 
-    def _keep(self, enhanced: Samples) -> Samples:
-        """What a window settles; the next window begins where its margin does."""
-        step = self._window - 2 * self._margin
-        border = self._margin + step
-        kept = enhanced[:, self._skipped : border]
-        self._overlap = enhanced[:, border : border + len(self._fade)]
-        self._skipped = self._margin
-        self._waiting = self._waiting[:, step:]
-        return kept
 
-    def _attempt(self, window: Samples) -> Samples | None:
-        """One window enhanced, or None if the next one should be shorter."""
+def _frames(seconds: float) -> int:
+    return round(seconds * FRAMES_PER_SECOND)
+
+
+@dataclass(frozen=True)
+class _Open:
+    """What is left of the frames so far."""
+
+    waiting: Tensor  # (C, F, T, 2) from the start of the next window on
+    overlap: Tensor  # (C, F, T, 2): what the last window says of the first of them
+    state: Any  # of the model before them
+
+
+class Windows(nn.Module):
+    """A model that looks both ways as one that streams, but gives its frames windows later."""
+
+    def __init__(self, model: nn.Module, kept_frames: int, ahead_frames: int) -> None:
+        super().__init__()
+        self.model: Any = model
+        self.is_ending = False  # whether the next frames are the last
+        self._kept, self._ahead = kept_frames, ahead_frames
+
+    def stream(self, spectrum: Tensor, before: _Open | None) -> tuple[Tensor, _Open]:
+        """Take frames (C, F, T, 2) and what was left; return those that are final, and the rest."""
+        nothing = spectrum[:, :, :0]
+        rest = before or _Open(nothing, nothing, None)
+        rest = _Open(torch.cat([rest.waiting, spectrum], dim=2), rest.overlap, rest.state)
+        finished = [nothing]
+        while kept := self._next_kept(rest):
+            result = self._attempt(rest, kept)
+            if result is not None:
+                estimate, rest = result
+                finished.append(estimate)
+        return torch.cat(finished, dim=2), rest
+
+    def _next_kept(self, rest: _Open) -> int:
+        """How many frames the next window settles; 0 if it has to wait for more."""
+        waiting = rest.waiting.shape[2]
+        if waiting > self._kept + self._ahead:
+            return self._kept
+        return waiting if self.is_ending else 0
+
+    def _attempt(self, rest: _Open, kept: int) -> tuple[Tensor, _Open] | None:
+        """One window's estimate and what it leaves, or None if the next one should be shorter."""
         try:
-            return self._enhance(window)
+            return self._enhance(rest, kept)
         except (MemoryError, RuntimeError) as error:
-            half = (self._window - 2 * self._margin) // (2 * HOP) * HOP
-            if half < _whole_hops(_LEAST_KEPT_SECONDS) or not is_out_of_memory(error):
+            half = self._kept // 2
+            if half < _frames(_LEAST_KEPT_SECONDS) or not is_out_of_memory(error):
                 raise
-        self._window = 2 * self._margin + half
+        self._kept = half
         return None
 
-    @torch.inference_mode()
-    def _enhance(self, window: Samples) -> Samples:
-        """One window through the model, faded in where the window before overlaps."""
-        noisy = torch.from_numpy(np.ascontiguousarray(window)).to(self._device)
-        enhanced: Samples = istft(self._model(stft(noisy)), window.shape[1]).cpu().numpy()
-        overlap = self._overlap
-        if overlap.shape[1]:
-            faded = enhanced[:, self._skipped : self._skipped + overlap.shape[1]]
-            faded += (1 - self._fade) * (overlap - faded)
-        return enhanced
+    def _enhance(self, rest: _Open, kept: int) -> tuple[Tensor, _Open]:
+        window = rest.waiting[:, :, : kept + self._ahead]
+        shown = min(kept + _frames(CROSSFADE_SECONDS), window.shape[2])
+        estimate, state = self.model.look_ahead(window, rest.state, kept, shown)
+        count = min(rest.overlap.shape[2], kept)
+        if count:
+            fade = torch.arange(1, count + 1, device=estimate.device)[:, None] / (count + 1)
+            estimate[:, :, :count].lerp_(rest.overlap[:, :, :count], 1 - fade)
+        overlap = estimate[:, :, kept:].clone()
+        return estimate[:, :, :kept], _Open(rest.waiting[:, :, kept:], overlap, state)

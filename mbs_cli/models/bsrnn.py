@@ -6,12 +6,15 @@ differs from band to band is one batched matrix product over K.
 Letters: B batch, F = 257 frequency bins, T frames, K = 31 bands, D features.
 
 Not causal, in two places: every GroupNorm averages over all frames of the utterance, and the mask
-reaches one frame ahead. The time LSTM itself runs forward only.
+reaches one frame ahead. The time LSTM itself runs forward only, and carries its state from window
+to window of a long file; GroupNorm then averages over the frames of each window.
 """
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -22,11 +25,23 @@ from mbs_cli.models.bands import BAND_WIDTHS, BANDS, BINS
 from mbs_cli.models.config import BsrnnConfig
 from mbs_cli.models.decoders import rotate
 from mbs_cli.models.recomputation import run_layer
+from mbs_cli.models.window import Window
 
 TAPS = 3
+_PIECE_FRAMES = 192  # of a window computed at a time on a CPU
 VARIANCE_FLOOR = 1e-5  # of GroupNorm, as torch has it
 BAND_VARIANCE_FLOOR = 1e-8  # of bins whose mean power is 1: 80 dB below the utterance
 SILENCE_POWER = 1e-20  # keeps the level of digital silence above zero
+
+LstmState = tuple[Tensor, Tensor]
+
+
+@dataclass(frozen=True)
+class State:
+    """What runs forward in time remembers of the frames it has seen."""
+
+    layers: list[LstmState]
+    past_frame: Tensor  # (B, F, 1, 2): the last input frame, for the mask
 
 
 class Bsrnn(nn.Module):
@@ -51,11 +66,39 @@ class Bsrnn(nn.Module):
         The network sees the utterance at a mean power of 1 per bin, so that scaling the input
         scales the output.
         """
-        power = 2 * spectrum.square().mean(dim=(1, 2, 3), keepdim=True)
-        features = self.band_split(spectrum * (power + SILENCE_POWER).rsqrt())
+        features = self.band_split(_at_unit_power(spectrum))
         for layer in self.layers:
             features = run_layer(layer, features, recompute=self.checkpoint_activations)
-        return filter_frames(spectrum, self.decoder(features))
+        edge = torch.zeros_like(spectrum[:, :, :1])
+        return filter_frames(torch.cat([edge, spectrum, edge], dim=2), self.decoder(features))
+
+    def look_ahead(
+        self, spectrum: Tensor, state: State | None, kept: int, shown: int
+    ) -> tuple[Tensor, State]:
+        """As `forward`, for the next T frames of a signal of any length.
+
+        Returns the estimates of the first `shown` frames and the state after the first `kept`;
+        0 < kept <= shown <= T. Pass it with the frames from there on. Levels and norms are those
+        of the T frames. For inference only.
+        """
+        window = Window(kept, shown, _PIECE_FRAMES if spectrum.is_cpu else spectrum.shape[2])
+        features = self.band_split(_at_unit_power(spectrum))
+        layers: list[LstmState] = []
+        for place, layer in enumerate(self.layers):
+            known = state.layers[place] if state else None
+            look_ahead: Any = layer.look_ahead
+            features, after = look_ahead(features, known, window)
+            layers.append(after)
+        normed = self.decoder.normalise(features)
+        edge = torch.zeros_like(spectrum[:, :, :1])
+        padded = torch.cat([state.past_frame if state else edge, spectrum, edge], dim=2)
+        pieces = window.pieces(shown)
+        masks = (self.decoder.masks(normed[:, :, piece]) for piece in pieces)
+        filtered = [
+            filter_frames(padded[:, :, piece.start : piece.stop + TAPS - 1], mask)
+            for piece, mask in zip(pieces, masks, strict=True)
+        ]
+        return torch.cat(filtered, dim=2), State(layers, spectrum[:, :, kept - 1 : kept].clone())
 
 
 class NormedBandSplit(nn.Module):
@@ -119,6 +162,25 @@ class DualLayer(nn.Module):
         y: Tensor = x + self.band_out(across_bands).view_as(x)
         return y
 
+    def look_ahead(
+        self, x: Tensor, state: LstmState | None, window: Window
+    ) -> tuple[Tensor, LstmState]:
+        """As `forward`, piece by piece in the memory of x, and the state after the kept frames."""
+        normed = self.time_norm(x)
+
+        def advance(piece: slice, earlier: LstmState | None) -> LstmState:
+            after: LstmState
+            along_time, after = self.time_lstm(normed[:, :, piece].flatten(0, 1), earlier)
+            x[:, :, piece] += self.time_out(along_time).unflatten(0, x.shape[:2])
+            return after
+
+        state = window.carry(x.shape[2], state, advance)
+        normed = self.band_norm(x)
+        for piece in window.pieces(x.shape[2]):
+            across_bands, _ = self.band_lstm(normed[:, :, piece].flatten(1, 2))
+            x[:, :, piece] += self.band_out(across_bands).unflatten(1, (x.shape[1], -1))
+        return x, state
+
 
 class UtteranceNorm(nn.Module):
     """GroupNorm with one group over features, frames and bands of (K, B, T, D)."""
@@ -154,8 +216,15 @@ class MaskDecoder(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Complex masks of neighbouring frames: (K, B, T, D) -> (B, F, T, TAPS, 2)."""
-        bands, batch, frames, _ = x.shape
-        normed = _standardise(x, (2, 3)) * self.norm_gain + self.norm_shift
+        return self.masks(self.normalise(x))
+
+    def normalise(self, x: Tensor) -> Tensor:
+        """(K, B, T, D) -> (K, B, T, D), with what all frames say of each band."""
+        return _standardise(x, (2, 3)) * self.norm_gain + self.norm_shift
+
+    def masks(self, normed: Tensor) -> Tensor:
+        """As `forward`, of some of the frames normalised."""
+        bands, batch, frames, _ = normed.shape
         hidden = torch.tanh(
             torch.baddbmm(self.hidden_bias, normed.flatten(1, 2), self.hidden_weight)
         )
@@ -167,14 +236,19 @@ class MaskDecoder(nn.Module):
         return values.reshape(*values.shape[:-1], TAPS, 2)
 
 
-def filter_frames(spectrum: Tensor, mask: Tensor) -> Tensor:
-    """Each bin of (B, F, T, 2) as a sum over its frames t - 1, t, t + 1, by mask (B, F, T, 3, 2).
+def filter_frames(padded: Tensor, mask: Tensor) -> Tensor:
+    """Each bin as a sum over its frames t - 1, t, t + 1, by mask (B, F, T, 3, 2): (B, F, T, 2).
 
-    The taps lie along time, not frequency; beyond both ends the spectrum counts as zero.
+    The taps lie along time, not frequency; padded (B, F, T + 2, 2) has one more frame at each end.
     """
-    padded = F.pad(spectrum, (0, 0, TAPS // 2, TAPS // 2))
     neighbours = padded.unfold(2, TAPS, 1).transpose(-1, -2)  # (B, F, T, TAPS, 2)
     return rotate(neighbours, mask).sum(dim=-2)
+
+
+def _at_unit_power(spectrum: Tensor) -> Tensor:
+    """Each signal of (B, F, T, 2) at a mean power of 1 per bin."""
+    power = 2 * spectrum.square().mean(dim=(1, 2, 3), keepdim=True)
+    return spectrum * (power + SILENCE_POWER).rsqrt()
 
 
 def _standardise(x: Tensor, dims: tuple[int, ...]) -> Tensor:

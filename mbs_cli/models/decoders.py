@@ -87,7 +87,7 @@ class BandDecoder(PackedModule):
     def plain(self, features: Tensor) -> Tensor:
         """The same in torch, on any device and under autograd."""
         bands, batch, frames, size = features.shape
-        normed = F.layer_norm(features.view(bands, batch * frames, size), (size,))
+        normed = F.layer_norm(features.flatten(1, 2), (size,))
         normed = normed * self.norm_gain + self.norm_shift
         hidden = torch.tanh(torch.baddbmm(self.hidden_bias, normed, self.hidden_weight))
         values = self.weight.shape[0]

@@ -17,15 +17,38 @@ from mbs_cli.models.kernels.launch import run_shared, runs_fused
 from mbs_cli.models.mamba import Layout, MambaLayer
 from mbs_cli.models.packing import KernelInput, PackedModule, as_array, pack_left
 from mbs_cli.models.recomputation import run_layer
+from mbs_cli.models.window import Window
 
 # What one time layer carries from call to call: two tensors, whose meaning is the layer's own.
 LayerState = tuple[Tensor, Tensor]
+
+_CPU_SEQUENCES = 8  # of a window that go through a time layer together
 
 
 def _mamba_layer(config: MbsNetConfig, bidirectional: bool) -> MambaLayer:
     return MambaLayer(
         config.features, config.expand, config.states, config.step_rank, bidirectional
     )
+
+
+def _overwrite(
+    x: Tensor, layer: nn.Module, state: LayerState | None, shown: int, window: Window
+) -> LayerState:
+    """A time layer's outputs in the place of the first `shown` frames of x (K, B, T, D).
+
+    A few sequences at a time, so that there is never another tensor as large as x.
+    """
+    look_ahead: Any = layer.look_ahead
+    sequences = x.flatten(0, 1)
+    count = _CPU_SEQUENCES if x.is_cpu else len(sequences)
+    after: list[LayerState] = []
+    for start in range(0, len(sequences), count):
+        some = slice(start, start + count)
+        known = (state[0][some], state[1][some]) if state else None
+        y, state_after = look_ahead(sequences[some], known, shown, window)
+        sequences[some, :shown] = y
+        after.append(state_after)
+    return torch.cat([first for first, _ in after]), torch.cat([second for _, second in after])
 
 
 class LstmLayer(nn.Module):
@@ -121,9 +144,15 @@ class Encoder(nn.Module):
         return BandMixer(config.features) if config.band_layer == "mlp" else BandMamba(config)
 
     def forward(
-        self, x: Tensor, states: list[LayerState] | None = None
+        self, x: Tensor, states: list[LayerState] | None = None, window: Window | None = None
     ) -> tuple[Tensor, list[LayerState]]:
-        """(K, B, T, D) -> (K, B, T, D), and the state of every time layer after the last frame."""
+        """(K, B, T, D) -> (K, B, T, D), and the state of every time layer after the last frame.
+
+        With a window, for inference by layers that look both ways, only the frames that it shows
+        and the states after those that it keeps; x is overwritten.
+        """
+        if window is not None:
+            return self._look_ahead(x, states, window)
         after: list[LayerState] = []
         for place, layer in enumerate(self.time_layers):
             known = states[place] if states else None
@@ -134,6 +163,22 @@ class Encoder(nn.Module):
             if band_layer is not None:
                 x = self._run(band_layer, x)
         return x, after
+
+    def _look_ahead(
+        self, x: Tensor, states: list[LayerState] | None, window: Window
+    ) -> tuple[Tensor, list[LayerState]]:
+        after: list[LayerState] = []
+        shown = x.shape[2]
+        for place, layer in enumerate(self.time_layers):
+            known = states[place] if states else None
+            if place + 1 == len(self.time_layers):
+                shown = window.shown
+            after.append(_overwrite(x, layer, known, shown, window))
+            band_layer = self.band_layer_after(place)
+            if band_layer is not None:
+                for piece in window.pieces(shown):
+                    x[:, :, piece] = band_layer(x[:, :, piece])
+        return x[:, :, :shown], after
 
     def band_layer_after(self, place: int) -> nn.Module | None:
         """The band layer that follows the time layer of that place, if one does."""

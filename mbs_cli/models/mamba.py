@@ -24,6 +24,7 @@ from mbs_cli.models.packing import (
     pack_linear,
     pack_weight,
 )
+from mbs_cli.models.window import Window
 
 CONV_WIDTH = 4
 STEP_MIN, STEP_MAX = 0.001, 0.1  # dt at the start of training, log-uniform: 1 to 100 frames or more
@@ -154,6 +155,39 @@ class MambaLayer(PackedModule):
             return x + y, state
         reverse, _ = self.backward_mamba(normed.flip(1))
         return x + self.merge(torch.cat([y, reverse.flip(1)], dim=-1)), state
+
+    def look_ahead(
+        self, x: Tensor, state: MambaState | None, shown: int, window: Window
+    ) -> tuple[Tensor, MambaState]:
+        """Both directions, for inference: outputs (S, `shown`, D) of x (S, L, D) and the state of
+        the forward direction after the kept steps of the window.
+        """
+        if runs_fused(x):
+            return self._fused_look_ahead(x, state, shown, window.kept)
+        assert self.backward_mamba is not None
+        assert self.merge is not None
+        normed = self.norm(x)
+        y, after = self.forward_mamba(normed[:, : window.kept], state)
+        if shown > window.kept:
+            further, _ = self.forward_mamba(normed[:, window.kept : shown], after)
+            y = torch.cat([y, further], dim=1)
+        reverse, _ = self.backward_mamba(normed.flip(1))
+        merged: Tensor = self.merge(torch.cat([y, reverse.flip(1)[:, :shown]], dim=-1))
+        return x[:, :shown] + merged, after
+
+    def _fused_look_ahead(
+        self, x: Tensor, state: MambaState | None, shown: int, kept: int
+    ) -> tuple[Tensor, MambaState]:
+        ahead, back = self.packed()
+        sequences, steps, _ = x.shape
+        y = torch.zeros_like(x, memory_format=torch.contiguous_format)
+        layout = Layout(sequences, steps, steps, 1)
+        after = self._run_kernel(ahead, replace(layout, steps=kept), state, x, x, y)
+        if shown > kept:
+            further = replace(layout, steps=shown - kept, first_row=kept)
+            self._run_kernel(ahead, further, after, x, x, y)
+        self._run_kernel(back, layout.reversed(), None, x, y, y)
+        return y[:, :shown], after
 
     def fused(
         self, x: Tensor, layout: Layout, state: MambaState | None = None

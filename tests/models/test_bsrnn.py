@@ -12,6 +12,7 @@ from mbs_cli.models.bands import BAND_WIDTHS
 from mbs_cli.models.bsrnn import Bsrnn, NormedBandSplit, filter_frames
 from mbs_cli.models.config import PRESETS, BsrnnConfig
 from mbs_cli.models.registry import build_model
+from mbs_cli.models.window import Window
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "noisy" / "en_babble_5db.flac"
 
@@ -61,7 +62,7 @@ def test_filter_equals_the_complex_sum_over_neighbouring_frames(spectrum: Tensor
         complex_mask[..., tap] * frames[:, :, tap:][:, :, : mask.shape[2]] for tap in range(3)
     )
     assert isinstance(expected, Tensor)
-    actual = torch.view_as_complex(filter_frames(spectrum, mask))
+    actual = torch.view_as_complex(filter_frames(nn.functional.pad(spectrum, (0, 0, 1, 1)), mask))
     torch.testing.assert_close(actual, expected)
 
 
@@ -71,6 +72,31 @@ def test_the_output_has_the_shape_of_the_input(small: Bsrnn, frames: int) -> Non
     estimate = small(spectrum)
     assert estimate.shape == spectrum.shape
     assert estimate.isfinite().all()
+
+
+@torch.inference_mode()
+def test_a_window_of_all_frames_is_the_whole(small: Bsrnn, spectrum: Tensor) -> None:
+    frames = spectrum.shape[2]
+    estimate, _ = small.look_ahead(spectrum, None, 50, 60)
+    torch.testing.assert_close(estimate, small(spectrum)[:, :, :60])
+    estimate, _ = small.look_ahead(spectrum, None, frames, frames)
+    torch.testing.assert_close(estimate, small(spectrum))
+
+
+@torch.inference_mode()
+def test_a_window_carries_what_runs_forward_in_time(small: Bsrnn, spectrum: Tensor) -> None:
+    layer, x = small.layers[0], small.band_split(spectrum)
+    sequences = layer.time_norm(x).flatten(0, 1)
+    _, after = layer.time_lstm(sequences[:, :7])
+    y = layer(x)
+    found, state = layer.look_ahead(x.clone(), None, Window(7, 9, 5))
+    torch.testing.assert_close(found, y)
+    torch.testing.assert_close(state, after)
+    _, first = small.look_ahead(spectrum, None, 50, 60)
+    torch.testing.assert_close(first.past_frame, spectrum[:, :, 49:50])
+    carried, _ = small.look_ahead(spectrum[:, :, 50:], first, 1, 1)
+    anew, _ = small.look_ahead(spectrum[:, :, 50:], None, 1, 1)
+    assert (carried - anew).abs().max() > 0.01 * anew.abs().max()
 
 
 @pytest.mark.parametrize("gain", [1e-4, 1e-2, 100.0])

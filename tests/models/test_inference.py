@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Literal
 
@@ -29,6 +30,16 @@ FORMS = {
     "magnitude": replace(MBS_NET, decoder="magnitude", band_layer="bidirectional-mamba"),
     "dual": replace(MBS_NET, branches="dual", expand=2, states=5),
     "odd sizes": replace(MBS_NET, features=19, states=3, decoder_hidden=21),
+}
+SMALL_BOTH_WAYS = replace(
+    MBS_NET, features=16, layers=2, decoder_hidden=16, time_layer="bidirectional-mamba"
+)
+BOTH_WAYS = {
+    "mlp": SMALL_BOTH_WAYS,
+    "complex": replace(SMALL_BOTH_WAYS, decoder="complex-3-tap", band_layer="none"),
+    "dual": replace(
+        SMALL_BOTH_WAYS, branches="dual", band_layer="bidirectional-mamba", band_layer_every=2
+    ),
 }
 CAUSAL_FORMS = [name for name, config in FORMS.items() if config.is_causal]
 
@@ -83,6 +94,25 @@ def test_pieces_equal_the_whole(name: str, piece: int) -> None:
         estimate, state = model.stream(part, state)
         pieces.append(estimate)
     assert error(torch.cat(pieces, dim=2), model(spectrum)) < 1e-5
+
+
+@pytest.mark.parametrize("name", BOTH_WAYS)
+@pytest.mark.parametrize("has_kernels", [True, False])
+@pytest.mark.parametrize("kept", [1, 50, 399])
+@pytest.mark.usefixtures("inference")
+def test_windows_that_hold_all_of_the_future_equal_the_whole(
+    name: str, has_kernels: bool, kept: int
+) -> None:
+    from torch.utils.flop_counter import FlopCounterMode
+
+    model, spectrum = make(BOTH_WAYS[name]), speech(400, batch=2)
+    with nullcontext() if has_kernels else FlopCounterMode(display=False):
+        assert runs_fused(spectrum) == has_kernels
+        whole = model(spectrum)
+        start, state = model.look_ahead(spectrum, None, kept, kept + 1)
+        rest, _ = model.look_ahead(spectrum[:, :, kept:], state, 400 - kept, 400 - kept)
+    assert error(start, whole[:, :, : kept + 1]) < 1e-5
+    assert error(rest, whole[:, :, kept:]) < 1e-5
 
 
 @pytest.mark.parametrize("steps", [1, 3, 31, 70])

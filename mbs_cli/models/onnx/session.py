@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from mbs_cli.audio.parameters import BINS
+from mbs_cli.audio.parameters import BINS, FRAMES_PER_SECOND
 from mbs_cli.errors import CheckpointError
 from mbs_cli.models.onnx.packages import keep_onnxruntime_quiet
 from mbs_cli.models.onnx.reading import read_onnx
@@ -28,6 +28,7 @@ from mbs_cli.models.onnx.signature import (
 
 # Frames of all signals of a call together: so few that temporaries fit the caches of a CPU.
 _BLOCK_FRAMES = 64
+_PAST_FRAMES = 4 * FRAMES_PER_SECOND  # that a model which looks both ways hears again
 _SILENT = 4  # the level of messages from which onnxruntime prints; what fails is raised
 
 Arrays = dict[str, NDArray[np.float32]]
@@ -68,6 +69,15 @@ class OnnxModel(nn.Module):
             estimate, state = self._run(block, state)
             estimates.append(estimate.transpose(1, 2))  # as `stft` has it: frames lie in one piece
         return torch.cat(estimates, dim=1).transpose(1, 2), state
+
+    def look_ahead(
+        self, spectrum: Tensor, past: Tensor | None, kept: int, shown: int
+    ) -> tuple[Tensor, Tensor]:
+        """As `MbsNet.look_ahead`, but that the past is what lies within the last seconds."""
+        heard = spectrum if past is None else torch.cat([past, spectrum], dim=2)
+        first = heard.shape[2] - spectrum.shape[2]
+        estimate = self(heard)[:, :, first : first + shown]
+        return estimate, heard[:, :, max(0, first + kept - _PAST_FRAMES) : first + kept].clone()
 
     def _try(self) -> None:
         """Raises RuntimeError if frames and state do not go through."""
