@@ -28,7 +28,7 @@ from mbs_cli.models.onnx.signature import (
 
 # Frames of all signals of a call together: so few that temporaries fit the caches of a CPU.
 _BLOCK_FRAMES = 64
-_PAST_FRAMES = 4 * FRAMES_PER_SECOND  # that a model which looks both ways hears again
+_PAST_FRAMES = round(4 * FRAMES_PER_SECOND)  # that a model which looks both ways hears again
 _SILENT = 4  # the level of messages from which onnxruntime prints; what fails is raised
 
 Arrays = dict[str, NDArray[np.float32]]
