@@ -52,7 +52,7 @@ def test_files_come_out_the_same(
     for place, seconds in enumerate((1.0, 1.1, 4.0)):  # two go together, one alone
         soundfile.write(source / f"{place}.wav", noisy_speech[: round(16_000 * seconds)], 16_000)
     soundfile.write(source / "stereo.wav", wide_band_speech(44_100, channels=2), 44_100)
-    options = {"model": small_checkpoint, "treatment": Treatment(channels)}
+    options = {"model": small_checkpoint, "treatment": Treatment(channels), "precision": "float32"}
     by_torch = enhanced(source, tmp_path / "torch", **options)
     by_onnx = enhanced(source, tmp_path / "onnx", backend=Backend.ONNX, **options)
     assert len(by_torch) == 4
@@ -63,16 +63,16 @@ def test_files_come_out_the_same(
 def test_an_exported_file_is_a_model(small_checkpoint, noisy_speech, tmp_path):
     export_model(small_checkpoint, tmp_path / "small.onnx")
     exported = load_model(tmp_path / "small.onnx", backend="onnx")
-    by_torch = enhance_array(noisy_speech, 16_000, model=small_checkpoint)
+    by_torch = enhance_array(noisy_speech, 16_000, model=small_checkpoint, precision="float32")
     by_onnx = enhance_array(noisy_speech, 16_000, model=exported)
     assert np.abs(by_onnx - by_torch).max() < LARGEST_DIFFERENCE
 
 
 def test_a_model_that_looks_ahead_runs_on_windows(both_ways_checkpoint, noisy_speech):
-    signal = np.tile(noisy_speech, 3)[: 10 * 16_000]  # more than a window
+    signal = np.tile(noisy_speech, 3)[: 10 * 16_000]  # all in one window
     by_torch, by_onnx = (
-        enhance_array(signal, 16_000, model=load_model(both_ways_checkpoint, backend=backend))
-        for backend in Backend
+        enhance_array(signal, 16_000, model=model, precision="float32")
+        for model in (load_model(both_ways_checkpoint, backend=backend) for backend in Backend)
     )
     assert np.abs(by_onnx - by_torch).max() < LARGEST_DIFFERENCE
 

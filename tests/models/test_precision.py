@@ -29,7 +29,7 @@ CPU = torch.device("cpu")
 def shipped() -> Iterator[nn.Module]:
     """The weights that come with the package, in inference."""
     with torch.inference_mode():
-        yield load_model("mbs-net", "cpu", Precision.FLOAT32)
+        yield load_model("mbs-net", "cpu", precision=Precision.FLOAT32)
 
 
 def noisy_spectrum(name: str, frames: int) -> Tensor:
