@@ -42,28 +42,22 @@ def load_model(
     CheckpointError for a file that is not one of ours, DeviceError for a device that is not there
     or lacks that precision.
     """
-    if not isinstance(model, str | Path):
-        from mbs_cli.models.packing import set_precision
-
-        where = resolve_device(device)
-        set_precision(model, resolve_precision(precision, where))
-        return model.to(where).eval()
-    if backend not in list(Backend):
-        raise UsageError(f"no backend {backend!r}", f"choose one of {', '.join(Backend)}")
-    load = _load_torch if backend == Backend.TORCH else _load_onnx
-    return load(str(model), device, precision)
-
-
-def _load_torch(model: str, device: Device | str, precision: Precision | str) -> nn.Module:
-    if Path(model).suffix == SUFFIX:
-        raise UsageError(f"{model}: torch does not run ONNX files", "give --backend onnx, too")
+    if isinstance(model, str | Path):
+        if backend not in list(Backend):
+            raise UsageError(f"no backend {backend!r}", f"choose one of {', '.join(Backend)}")
+        if backend == Backend.ONNX:
+            return _load_onnx(str(model), device, precision)
+        if Path(model).suffix == SUFFIX:
+            raise UsageError(f"{model}: torch does not run ONNX files", "give --backend onnx, too")
     from mbs_cli.models.checkpoint import load_checkpoint
     from mbs_cli.models.packing import set_precision
 
     where = resolve_device(device)
-    network, _ = load_checkpoint(resolve_model(model), str(where))
-    set_precision(network, resolve_precision(precision, where))
-    return network.to(where).eval()
+    dtype = resolve_precision(precision, where)
+    if isinstance(model, str | Path):
+        model, _ = load_checkpoint(resolve_model(str(model)), str(where))
+    set_precision(model, dtype)
+    return model.to(where).eval()
 
 
 def _load_onnx(model: str, device: Device | str, precision: Precision | str) -> nn.Module:
