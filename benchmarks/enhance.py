@@ -20,24 +20,15 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
-from numpy.typing import NDArray
+from noisy_speech import RATE_HZ, noisy_speech
 
 from mbs_cli.device import limit_threads
 from mbs_cli.enhancement.files import enhance_paths
 from mbs_cli.enhancement.loading import load_model
 from mbs_cli.enhancement.streaming import StreamEnhancer
 
-NOISY = Path(__file__).resolve().parents[1] / "examples" / "noisy"
-RATE_HZ = 16_000
 ROUNDS = 5
 _BLOCK = 2 * RATE_HZ  # what `mbs enhance` feeds at a time on a CPU
-
-
-def speech(seconds: float) -> NDArray[np.float32]:
-    clips = [soundfile.read(file, dtype="float32")[0] for file in sorted(NOISY.glob("*.flac"))]
-    once = np.concatenate(clips)
-    count = round(seconds * RATE_HZ)
-    return np.resize(once, count)
 
 
 def real_time_factor(model_name: str, seconds: float = 60.0) -> float:
@@ -45,7 +36,7 @@ def real_time_factor(model_name: str, seconds: float = 60.0) -> float:
     limit_threads(2)
     model = load_model(model_name, "cpu")
     blocks = np.split(
-        speech(seconds)[None], range(_BLOCK, round(seconds * RATE_HZ), _BLOCK), axis=1
+        noisy_speech(seconds)[None], range(_BLOCK, round(seconds * RATE_HZ), _BLOCK), axis=1
     )
     times = []
     for _ in range(ROUNDS + 1):
@@ -80,7 +71,7 @@ def many_against_one(model_name: str, folder: Path, count: int, seconds: float =
     In processor seconds of one process, by turns, after a warm-up; the fastest of each.
     """
     model = load_model(model_name, "cpu")
-    samples = speech(count * seconds)
+    samples = noisy_speech(count * seconds)
     (folder / "many").mkdir()
     for number, piece in enumerate(np.split(samples, count)):
         soundfile.write(folder / "many" / f"{number:04}.wav", piece, RATE_HZ)
@@ -118,7 +109,7 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         short, long, out = (Path(folder) / name for name in ("short.wav", "long.wav", "out"))
-        soundfile.write(short, speech(5.0), RATE_HZ)
+        soundfile.write(short, noisy_speech(5.0), RATE_HZ)
         cold, said = run_command(
             options.model, short, out, {"NUMBA_CACHE_DIR": str(Path(folder) / "kernels")}
         )
@@ -131,7 +122,7 @@ def main() -> None:
         print(f"{options.files} files of 5 s: {share:.2f} of the speed of one file as long")
         wall, busy = finished_files(Path(folder))
         print(f"100,000 files done before: {wall:.1f} s, {busy:.1f} s of them busy")
-        soundfile.write(long, speech(60 * options.long_minutes), RATE_HZ)
+        soundfile.write(long, noisy_speech(60 * options.long_minutes), RATE_HZ)
         before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
         seconds, _ = run_command(options.model, long, out)
         peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss

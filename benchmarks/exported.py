@@ -19,12 +19,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import soundfile
 import torch
+from noisy_speech import noisy_speech
 from torch import Tensor, nn
 
-from mbs_cli.audio.stft import FRAMES_PER_SECOND, SAMPLE_RATE_HZ, stft
+from mbs_cli.audio.stft import FRAMES_PER_SECOND, stft
 from mbs_cli.device import limit_threads
 from mbs_cli.models.checkpoint import load_checkpoint, save_checkpoint
 from mbs_cli.models.checkpoint_info import CheckpointInfo
@@ -36,15 +35,12 @@ from mbs_cli.models.packing import set_precision
 from mbs_cli.models.precision import Precision, resolve_precision
 from mbs_cli.models.registry import build_model
 
-NOISY = Path(__file__).resolve().parents[1] / "examples" / "noisy"
 CALL_FRAMES = (1, 4, 16)
 CALLS = 50  # of each number of frames
 
 
 def speech(seconds: float) -> Tensor:
-    clips = [soundfile.read(file, dtype="float32")[0] for file in sorted(NOISY.glob("*.flac"))]
-    samples = np.resize(np.concatenate(clips), round(seconds * SAMPLE_RATE_HZ))
-    return stft(torch.from_numpy(samples)[None])
+    return stft(torch.from_numpy(noisy_speech(seconds))[None])
 
 
 def ways_to_run(preset: str, folder: Path) -> dict[str, nn.Module]:

@@ -18,11 +18,9 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 
-import numpy as np
-import soundfile
 import torch
+from noisy_speech import noisy_speech
 from torch import Tensor, nn
 
 from mbs_cli.audio.samples import Samples
@@ -37,7 +35,6 @@ from mbs_cli.models.mbsnet import MbsNet
 from mbs_cli.models.packing import set_precision
 from mbs_cli.models.registry import build_model
 
-NOISY = Path(__file__).resolve().parents[1] / "examples" / "noisy"
 CALL_FRAMES = (1, 4, 16)
 CALLS = 50  # of each number of frames
 PASS_SECONDS = 10.0
@@ -88,9 +85,7 @@ def least_costs(calls: dict[str, Callable[[], object]], rounds: int) -> dict[str
 
 def speech(seconds: float) -> Samples:
     """One channel (1, S)."""
-    clips = [soundfile.read(file, dtype="float32")[0] for file in sorted(NOISY.glob("*.flac"))]
-    samples: Samples = np.resize(np.concatenate(clips), round(seconds * SAMPLE_RATE_HZ))
-    return samples[None]
+    return noisy_speech(seconds)[None]
 
 
 def spectrum_of(seconds: float) -> Tensor:

@@ -11,11 +11,10 @@ from __future__ import annotations
 
 import argparse
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
-import soundfile
 import torch
+from noisy_speech import noisy_speech
 from numpy.typing import NDArray
 from torch import nn
 
@@ -25,7 +24,6 @@ from mbs_cli.enhancement.windowed import WindowedEnhancer
 from mbs_cli.models.config import PRESETS
 from mbs_cli.models.registry import build_model
 
-NOISY = Path(__file__).resolve().parents[1] / "examples" / "noisy"
 DISTANCES_SECONDS = (0.032, 0.1, 0.25, 0.5, 1.0, 2.0, 3.0, 4.0, 6.0, 8.0)
 
 LOOK_AHEAD_SECONDS = (1.0, 2.0, 3.0, 4.0, 6.0)
@@ -33,11 +31,6 @@ KEPT_SECONDS = 4.0
 STRETCH_SECONDS = 0.1  # of the worst difference
 
 Signal = NDArray[np.float32]
-
-
-def speech(seconds: float) -> Signal:
-    clips = [soundfile.read(file, dtype="float32")[0] for file in sorted(NOISY.glob("*.flac"))]
-    return np.resize(np.concatenate(clips), round(seconds * SAMPLE_RATE_HZ))
 
 
 @torch.inference_mode()
@@ -80,7 +73,7 @@ def main() -> None:
         model: nn.Module = build_model(PRESETS[options.untrained]).eval()
     else:
         model = load_model(options.model, "cpu")
-    signal = speech(options.seconds)
+    signal = noisy_speech(options.seconds)
     border = len(signal) // 2
     whole = enhance_whole(model, signal)
     past = decay_db(whole[border:] - enhance_whole(model, signal[border:]), whole)

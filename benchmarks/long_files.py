@@ -19,14 +19,12 @@ from pathlib import Path
 import numpy as np
 import soundfile
 import soxr
-
-NOISY = Path(__file__).resolve().parents[1] / "examples" / "noisy"
+from noisy_speech import RATE_HZ, joined_examples
 
 
 def write_long(path: Path, minutes: float, rate_hz: int, channels: int) -> None:
     """The examples over and over; each channel begins at another place of them."""
-    clips = [soundfile.read(file, dtype="float32")[0] for file in sorted(NOISY.glob("*.flac"))]
-    once = soxr.resample(np.concatenate(clips), 16_000, rate_hz)
+    once = soxr.resample(joined_examples(), RATE_HZ, rate_hz)
     shifts = range(0, len(once), -(-len(once) // channels))
     turn = np.stack([np.roll(once, -shift) for shift in shifts], axis=1)
     missing = round(60 * minutes * rate_hz)

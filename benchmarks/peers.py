@@ -24,9 +24,9 @@ from typing import Any
 
 import numpy as np
 import soundfile
+from noisy_speech import noisy_speech
 from numpy.typing import NDArray
 
-NOISY = Path(__file__).resolve().parents[1] / "examples" / "noisy"
 THREADS = ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS", "OPENBLAS_NUM_THREADS", "RAYON_NUM_THREADS")
 WARM_UP_SECONDS = 5
 MBS = "mbs "
@@ -123,8 +123,7 @@ def child(system: str, speech: Path) -> None:
 
 def write_speech(folder: Path, seconds: float, rate_hz: int) -> Path:
     """Real noisy speech, repeated; at 48 kHz every sample thrice, as only time matters here."""
-    clips = [soundfile.read(file, dtype="float32")[0] for file in sorted(NOISY.glob("*.flac"))]
-    samples = np.resize(np.concatenate(clips), round(seconds * 16_000))
+    samples = noisy_speech(seconds)
     path = folder / f"{seconds:g}s_{rate_hz}.wav"
     soundfile.write(path, np.repeat(samples, rate_hz // 16_000), rate_hz)
     return path
