@@ -30,17 +30,19 @@ if TYPE_CHECKING:
     from mbs_cli.models.bsrnn import Bsrnn
     from mbs_cli.models.mbsnet import MbsNet
 
-_STORED_TYPE = "F32"
+_STORED_TYPES = ("F32", "F16")  # the second for files that are shipped: half as large
 
 
-def save_checkpoint(path: Path, model: MbsNet | Bsrnn, info: CheckpointInfo) -> None:
-    """Write the model's weights as float32, complete or not at all.
+def save_checkpoint(
+    path: Path, model: MbsNet | Bsrnn, info: CheckpointInfo, dtype: torch.dtype = torch.float32
+) -> None:
+    """Write the model's weights as float32 or float16, complete or not at all.
 
     Raises:
-        CheckpointError: a weight is not finite, or the file cannot be written.
+        CheckpointError: a weight is not finite in that dtype, or the file cannot be written.
     """
     tensors = {
-        name: tensor.detach().to("cpu", torch.float32).contiguous()
+        name: tensor.detach().to("cpu", dtype).contiguous()
         for name, tensor in model.state_dict().items()
     }
     _check_finite(tensors, path)
@@ -51,7 +53,7 @@ def save_checkpoint(path: Path, model: MbsNet | Bsrnn, info: CheckpointInfo) -> 
 def load_checkpoint(
     path: Path | str, device: torch.device | str = "cpu"
 ) -> tuple[MbsNet | Bsrnn, CheckpointInfo]:
-    """The model in evaluation mode on that device, and what the file says about it.
+    """The model in evaluation mode on that device, in float32, and what the file says about it.
 
     Raises:
         CheckpointError: the file is not a checkpoint of ours, is damaged or does not fit; the text
@@ -114,9 +116,10 @@ def _check_entries(entries: dict[str, TensorEntry], config: ModelConfig, path: P
                 f"{path} does not fit: tensor {name} has shape {list(found.shape)}, "
                 f"expected {list(shape)}"
             )
-        if found.dtype != _STORED_TYPE:
+        if found.dtype not in _STORED_TYPES:
             raise CheckpointError(
-                f"{path} does not fit: tensor {name} is {found.dtype}, expected {_STORED_TYPE}"
+                f"{path} does not fit: tensor {name} is {found.dtype}, expected "
+                f"{' or '.join(_STORED_TYPES)}"
             )
     for name in entries:
         if name not in expected:
