@@ -11,7 +11,7 @@ from mbs_cli.commands.exit_code import ExitCode
 from mbs_cli.device import Device
 from mbs_cli.enhancement.engine import DEFAULT_BATCH_SIZE, Engine
 from mbs_cli.enhancement.files import enhance_paths
-from mbs_cli.enhancement.loading import DEFAULT_MODEL, Backend
+from mbs_cli.enhancement.loading import DEFAULT_LIVE_MODEL, DEFAULT_MODEL, Backend
 from mbs_cli.enhancement.plan import parse_shard
 from mbs_cli.enhancement.report import Status
 from mbs_cli.enhancement.treatment import ChannelMode, Treatment
@@ -22,7 +22,7 @@ def enhance(
     context: typer.Context,
     output: options.Output,
     paths: options.Paths = None,
-    model: options.Model = DEFAULT_MODEL,
+    model: options.Model = None,
     device: options.ComputeDevice = Device.AUTO,
     backend: options.ModelBackend = Backend.TORCH,
     precision: options.ProductPrecision = Precision.AUTO,
@@ -58,17 +58,21 @@ def enhance(
     Files that are done already are skipped, so an interrupted run can be started again.
 
     With - in place of a file sound goes through a pipe, as it arrives: mbs enhance - -o -
+    The model for pipes hears no more than 32 ms ahead.
     """
     from mbs_cli.commands.enhance_display import open_display, print_summary
     from mbs_cli.commands.enhance_page import check_page, write_page
 
     treatment = Treatment(channels, dry, attenuation_limit_db, pcs)
     if raw is not None or is_piped(paths or [], output):
-        engine = Engine(model, device, backend, threads=threads, precision=precision)
+        engine = Engine(
+            model or DEFAULT_LIVE_MODEL, device, backend, threads=threads, precision=precision
+        )
         form = StreamForm(raw, container, subtype, sample_rate, clip)
         enhance_standard(context, paths or [], output, engine, treatment, form)
         return
     check_page(page)
+    model = model or DEFAULT_MODEL
     with open_display() as on_event:
         report = enhance_paths(
             paths or [],

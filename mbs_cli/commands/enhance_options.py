@@ -10,7 +10,7 @@ import typer
 from mbs_cli.audio.output_format import FORMATS, ClipPolicy
 from mbs_cli.audio.sample_rates import HIGHEST_RATE_HZ, LOWEST_RATE_HZ
 from mbs_cli.device import Device
-from mbs_cli.enhancement.loading import Backend
+from mbs_cli.enhancement.loading import DEFAULT_LIVE_MODEL, DEFAULT_MODEL, Backend
 from mbs_cli.enhancement.treatment import ChannelMode
 from mbs_cli.models.precision import Precision
 
@@ -34,11 +34,12 @@ Output = Annotated[
     ),
 ]
 Model = Annotated[
-    str,
+    str | None,
     typer.Option(
         metavar="NAME|PATH",
         help="A shipped model or a checkpoint file; with --backend onnx also an ONNX file by mbs "
         "export.",
+        show_default=f"{DEFAULT_MODEL}; for pipes {DEFAULT_LIVE_MODEL}",
     ),
 ]
 ComputeDevice = Annotated[

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mbs_cli.device import limit_threads
+from mbs_cli.enhancement.loading import DEFAULT_LIVE_MODEL
 from mbs_cli.enhancement.treatment import Treatment
 from mbs_cli.errors import UsageError
 
@@ -44,7 +45,7 @@ def live(
     ] = None,
     model: Annotated[
         str, typer.Option(metavar="NAME|PATH", help="A causal model: shipped, or a checkpoint.")
-    ] = "mbs-net",
+    ] = DEFAULT_LIVE_MODEL,
     dry: Annotated[
         float, typer.Option(min=0.0, max=1.0, help="The input's share of the output.")
     ] = 0.0,

@@ -39,7 +39,11 @@ def models(
 def _roles() -> dict[str, list[str]]:
     """By model: what else it is called."""
     roles: dict[str, list[str]] = {name: [] for name in catalogue()}
-    for role, name in {"default": default_model(), **choices()}.items():
+    for role, name in {
+        "default": default_model(),
+        "live": default_model(live=True),
+        **choices(),
+    }.items():
         roles[name].append(role)
     return roles
 

@@ -14,7 +14,7 @@ from mbs_cli.audio.samples import SampleQueue, Samples, silence
 from mbs_cli.device import Device
 from mbs_cli.enhancement.block_exchange import BlockExchange
 from mbs_cli.enhancement.latency import waiting_samples
-from mbs_cli.enhancement.loading import DEFAULT_MODEL, load_model
+from mbs_cli.enhancement.loading import DEFAULT_LIVE_MODEL, load_model
 from mbs_cli.enhancement.streaming import StreamEnhancer
 from mbs_cli.enhancement.treatment import Treatment
 from mbs_cli.errors import UsageError
@@ -57,7 +57,7 @@ class LiveStatus:
 
 def enhance_live(
     device: AudioDevice,
-    model: str | Path | nn.Module = DEFAULT_MODEL,
+    model: str | Path | nn.Module = DEFAULT_LIVE_MODEL,
     *,
     compute_on: Device | str = Device.CPU,
     treatment: Treatment = _AS_IT_IS,

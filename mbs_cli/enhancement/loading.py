@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 DEFAULT_MODEL = default_model()
+DEFAULT_LIVE_MODEL = default_model(live=True)  # for sound that has no end yet
 
 
 class Backend(StrEnum):

@@ -15,7 +15,7 @@ from mbs_cli.audio.samples import Samples, silence
 from mbs_cli.device import Device
 from mbs_cli.enhancement.bounded import BoundedModel
 from mbs_cli.enhancement.enhancer import open_enhancer
-from mbs_cli.enhancement.loading import DEFAULT_MODEL, load_model
+from mbs_cli.enhancement.loading import DEFAULT_LIVE_MODEL, load_model
 from mbs_cli.enhancement.signal_path import SignalPath
 from mbs_cli.enhancement.treatment import Treatment
 from mbs_cli.errors import AudioError, UsageError
@@ -35,7 +35,7 @@ class StreamEnhancer:
 
     def __init__(
         self,
-        model: str | Path | nn.Module = DEFAULT_MODEL,
+        model: str | Path | nn.Module = DEFAULT_LIVE_MODEL,
         sample_rate_hz: int = SAMPLE_RATE_HZ,
         channels: int = 1,
         *,

@@ -54,9 +54,13 @@ def choices() -> dict[str, str]:
     return {FAST: fast.name, BEST: best.name}
 
 
-def default_model() -> str:
-    """The best of those that take under a fifth of the time that they enhance, else the fastest."""
-    quick = [m for m in catalogue().values() if m.real_time_factor < _DEFAULT_REAL_TIME_FACTOR]
+def default_model(*, live: bool = False) -> str:
+    """The best of those that take under a fifth of the time that they enhance, else the fastest.
+
+    With `live` only of those that need not hear what comes.
+    """
+    fit = [m for m in catalogue().values() if not live or m.latency_ms is not None]
+    quick = [model for model in fit if model.real_time_factor < _DEFAULT_REAL_TIME_FACTOR]
     if not quick:
-        return choices()[FAST]
+        return min(fit, key=lambda model: model.real_time_factor).name
     return max(quick, key=lambda model: model.scores[QUALITY]).name

@@ -25,6 +25,7 @@ def test_names_for_the_ends_stand_for_shipped_models() -> None:
     assert all(fast.real_time_factor <= model.real_time_factor for model in models.values())
     assert all(best.scores["covl"] >= model.scores["covl"] for model in models.values())
     assert models[default_model()].real_time_factor < 0.2
+    assert models[default_model(live=True)].latency_ms == 32
     assert resolve_model("best") == resolve_model(best.name)
 
 

@@ -1,0 +1,162 @@
+"""What the shipped models score on pairs, as the Markdown tables of README and model cards.
+
+    python benchmarks/results.py --clean DIR --noisy DIR --out DIR [--peers FILE] [--models PATHS]
+
+Enhances the noisy files by every model, scores them all at once and prints: means with half their
+95 % bootstrap intervals; means by signal-to-noise ratio and by kind of noise, both read from names
+such as v012_music_m5db; and the files that gain least. Rows of other systems come from FILE, a CSV
+with the columns system, file and metrics.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import re
+import subprocess
+import sys
+from collections import defaultdict
+from collections.abc import Iterable
+from pathlib import Path
+from statistics import fmean
+
+from mbs_cli.models.shipped import shipped_models
+from mbs_cli.scoring.interval import bootstrap_interval
+from mbs_cli.scoring.metrics import METRICS
+
+SHOWN = (
+    *("pesq_wb", "stoi", "estoi", "si_sdr", "csig", "cbak", "covl"),
+    *("dnsmos_sig", "dnsmos_bak", "dnsmos_ovrl"),
+)
+GROUPED = ("pesq_wb", "stoi", "si_sdr", "covl")
+LEAST_GAINS = 8  # a tenth of 80
+_NAME = re.compile(r"[^_]*_(?P<kind>.+)_(?P<sign>m?)(?P<snr>\d+)db$")
+
+Scores = dict[str, dict[str, float]]  # by file, by metric
+
+
+def mbs(*arguments: object) -> None:
+    subprocess.run([sys.executable, "-m", "mbs_cli", *map(str, arguments)], check=True)
+
+
+def measure(options: argparse.Namespace) -> dict[str, Scores]:
+    """The scores of the noisy files and of every model's, by system."""
+    models = options.models or shipped_models()
+    folders = [options.out / Path(model).parent.name / Path(model).stem for model in models]
+    for model, folder in zip(models, folders, strict=True):
+        mbs("enhance", options.noisy, "-o", folder, "--model", model, "--overwrite")
+    result = options.out / "scores.json"
+    systems = ("--noisy", options.noisy, *folders)
+    mbs("score", options.clean, *systems, "--metrics", ",".join(SHOWN), "--json", result)
+    found = json.loads(result.read_text())["systems"]
+    names = ["noisy input", *(f"**{model}**" for model in models)]
+    return {
+        name: {row["name"]: row["values"] for row in system["rows"]}
+        for name, system in zip(names, found, strict=True)
+    }
+
+
+def read_peers(path: Path) -> dict[str, Scores]:
+    """The rows of other systems."""
+    peers: dict[str, Scores] = defaultdict(dict)
+    with path.open(newline="") as file:
+        for row in csv.DictReader(file):
+            values = {metric: float(row[metric]) for metric in SHOWN if row.get(metric)}
+            peers[row["system"]][row["file"]] = values
+    peers.pop("noisy", None)
+    return peers
+
+
+def values_of(scores: Scores, metric: str) -> list[float]:
+    return [scores[file][metric] for file in sorted(scores) if metric in scores[file]]
+
+
+def print_table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
+    head = list(head)
+    print("\n| " + " | ".join(head) + " |\n|" + "---|" * len(head))
+    for row in rows:
+        print("| " + " | ".join(row) + " |")
+
+
+def cell(values: list[float], metric: str) -> str:
+    low, high = bootstrap_interval(values)
+    show = METRICS[metric].show
+    return f"{show(fmean(values))} +- {show((high - low) / 2)}"
+
+
+def print_means(systems: dict[str, Scores]) -> None:
+    def by_pesq(name: str) -> float:
+        return -fmean(values_of(systems[name], "pesq_wb"))
+
+    print_table(
+        ["system", *(METRICS[metric].title for metric in SHOWN)],
+        (
+            [name, *(cell(values_of(systems[name], metric), metric) for metric in SHOWN)]
+            for name in sorted(systems, key=by_pesq)
+        ),
+    )
+
+
+def print_groups(systems: dict[str, Scores], part: str) -> None:
+    """Means of a few metrics over the files that share a part of their name."""
+    groups: dict[str, list[str]] = defaultdict(list)
+    for file in sorted(systems["noisy input"]):
+        match = _NAME.match(file)
+        if match:
+            snr = int(match["snr"]) * (-1 if match["sign"] else 1)
+            groups[f"{snr} dB" if part == "snr" else match["kind"].replace("_", " ")].append(file)
+    order = sorted(groups, key=lambda name: (float(name.split()[0]) if part == "snr" else 0, name))
+    print_table(
+        ["", *order],
+        (
+            [
+                f"{METRICS[metric].title}, {name}",
+                *(
+                    METRICS[metric].show(fmean(scores[file][metric] for file in groups[group]))
+                    for group in order
+                ),
+            ]
+            for metric in GROUPED
+            for name, scores in systems.items()
+        ),
+    )
+
+
+def print_least_gains(noisy: Scores, name: str, scores: Scores) -> None:
+    """The files whose overall rating rises least."""
+    gains = {file: scores[file]["covl"] - noisy[file]["covl"] for file in noisy}
+    print_table(
+        [f"least gains of {name}", *(METRICS[metric].title for metric in GROUPED)],
+        (
+            [
+                file,
+                *(
+                    f"{METRICS[m].show(noisy[file][m])} -> {METRICS[m].show(scores[file][m])}"
+                    for m in GROUPED
+                ),
+            ]
+            for file in sorted(gains, key=lambda file: gains[file])[:LEAST_GAINS]
+        ),
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--clean", type=Path, required=True, help="references to score against")
+    parser.add_argument("--noisy", type=Path, required=True, help="their noisy versions")
+    parser.add_argument("--out", type=Path, required=True, help="for enhanced files and scores")
+    parser.add_argument("--peers", type=Path, help="scores of other systems")
+    parser.add_argument("--models", nargs="+", help="names or checkpoints; default: the shipped")
+    options = parser.parse_args()
+    own = measure(options)
+    print_means(own | (read_peers(options.peers) if options.peers else {}))
+    print_groups(own, "snr")
+    print_groups(own, "kind")
+    for name, scores in own.items():
+        if name != "noisy input":
+            print_least_gains(own["noisy input"], name, scores)
+
+
+if __name__ == "__main__":
+    main()
