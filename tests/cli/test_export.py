@@ -20,7 +20,7 @@ def test_what_is_exported_enhances_files(run_mbs, noisy_file, noisy_speech, tmp_
     enhanced = run_mbs("enhance", noisy_file, "-o", "out", "--subtype", "PCM_24", *model)
     assert enhanced.returncode == 0, enhanced.stderr
     by_onnx, _ = soundfile.read(tmp_path / "out" / noisy_file.name)
-    by_torch = enhance_array(noisy_speech, 16_000, "mbs-net", precision="float32")
+    by_torch = enhance_array(noisy_speech, 16_000, model="mbs-net", precision="float32")
     assert np.abs(by_torch).max() > 0.1
     assert np.abs(by_onnx - by_torch).max() < 1e-4
 
