@@ -131,7 +131,7 @@ class BandSplit(PackedModule):
         weight = F.pad(self.weight, (0, 0, 0, 1))[:, self.index]  # (3, K, 17, D)
         weight = weight.transpose(0, 1).reshape(BANDS, -1, weight.shape[-1])
         features = torch.baddbmm(self.bias.to(banded.dtype), banded, weight)
-        return features.view(BANDS, batch, frames, -1), state
+        return features.float().view(BANDS, batch, frames, -1), state
 
     def _compress(self, spectrum: Tensor, state: LevelState | None) -> tuple[Tensor, LevelState]:
         """Magnitude, real and imaginary part (B, 3, F, T), compressed and level-normalised."""

@@ -134,6 +134,11 @@ class TrainConfig:
         metavar="NAME|PATH",
         shown_default="from scratch",
     )
+    grow: bool = option(
+        "Take over what --init has in common with a model of another preset or other switches; a "
+        "new direction of time starts silent.",
+        default=False,
+    )
     minutes: float | None = option("Train that long, resumed runs counted together.", default=None)
     clock: Literal["wall", "cpu"] = option(
         "What --minutes counts: time on the wall or of the processor.", default="wall"
@@ -211,6 +216,8 @@ class TrainConfig:
             raise UsageError(
                 "how long to train is not clear", "give either --minutes or --steps, not both"
             )
+        if self.grow and self.init is None:
+            raise UsageError("--grow: there is nothing to grow from", "give --init as well")
         flags = flags_of(self)
         for name in _ABOVE_ZERO:
             value = getattr(self, name)

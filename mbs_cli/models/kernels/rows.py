@@ -7,7 +7,7 @@ from numba import njit
 
 from mbs_cli.models.kernels.arithmetic import FAST
 
-_VARIANCE_FLOOR = np.float32(1e-5)  # as torch's LayerNorm has it
+VARIANCE_FLOOR = np.float32(1e-5)  # as torch's LayerNorm has it
 
 
 @njit(error_model="numpy", fastmath=FAST)
@@ -21,6 +21,6 @@ def normalise(row, gain, shift, out):  # type: ignore[no-untyped-def]
     squares = np.float32(0.0)
     for d in range(features):
         squares += (row[d] - mean) * (row[d] - mean)
-    scale = np.float32(1.0) / np.sqrt(squares / np.float32(features) + _VARIANCE_FLOOR)
+    scale = np.float32(1.0) / np.sqrt(squares / np.float32(features) + VARIANCE_FLOOR)
     for d in range(features):
         out[d] = (row[d] - mean) * scale * gain[d] + shift[d]

@@ -40,10 +40,10 @@ def make_scan(states: int) -> Any:
                 pushed = builder.fmul(u, main.load(t, INDEX(0), VECTOR))
                 total = out.load(t, INDEX(0), VECTOR)
                 for n in numbers:
-                    decay = _exp2_of_negative(builder, builder.fmul(u, decay_rates[n]))
-                    added = builder.fmul(pushed, _share(builder, push, t, n))
-                    after.append(_fma(builder, decay, current[n], added))
-                    total = _fma(builder, after[n], _share(builder, pull, t, n), total)
+                    decay = exp2_of_negative(builder, builder.fmul(u, decay_rates[n]))
+                    added = builder.fmul(pushed, share(builder, push, t, n))
+                    after.append(fma(builder, decay, current[n], added))
+                    total = fma(builder, after[n], share(builder, pull, t, n), total)
                 out.store(t, INDEX(0), total)
             for n in numbers:
                 state.store(INDEX(n), INDEX(0), after[n])
@@ -54,15 +54,17 @@ def make_scan(states: int) -> Any:
     return scan
 
 
-def _share(builder: Any, matrix: Matrix, t: Any, n: int) -> Any:
+def share(builder: Any, matrix: Matrix, t: Any, n: int) -> Any:
+    """One value of a matrix in all lanes."""
     return builder.bitcast(matrix.broadcast(t, INDEX(n)), VECTOR)
 
 
-def _fma(builder: Any, a: Any, b: Any, c: Any) -> Any:
+def fma(builder: Any, a: Any, b: Any, c: Any) -> Any:
+    """The vector a b + c."""
     return builder.call(_arithmetic(builder, "fma", 3), [a, b, c])
 
 
-def _exp2_of_negative(builder: Any, t: Any) -> Any:
+def exp2_of_negative(builder: Any, t: Any) -> Any:
     """2 to the t <= 0, of LANES values: a third fewer operations than `arithmetic.exp`."""
     least = _constant(_LEAST_EXPONENT)
     t = builder.select(builder.fcmp_ordered(">", t, least), t, least)
@@ -70,7 +72,7 @@ def _exp2_of_negative(builder: Any, t: Any) -> Any:
     f = builder.fsub(t, whole)
     p = _constant(EXP2_COEFFICIENTS[-1])
     for coefficient in EXP2_COEFFICIENTS[-2::-1]:
-        p = _fma(builder, p, f, _constant(coefficient))
+        p = fma(builder, p, f, _constant(coefficient))
     exponent = builder.shl(builder.fptosi(whole, _WORDS), _WORDS([23] * LANES))
     return builder.bitcast(builder.add(builder.bitcast(p, _WORDS), exponent), VECTOR)
 
