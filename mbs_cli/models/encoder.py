@@ -14,11 +14,12 @@ from torch import Tensor, nn
 from mbs_cli.models.bands import BANDS
 from mbs_cli.models.config import MbsNetConfig
 from mbs_cli.models.kernels.launch import run_shared, runs_fused
-from mbs_cli.models.layer_training import band_mixer, trains_fused
 from mbs_cli.models.layout import Layout
 from mbs_cli.models.mamba import MambaLayer
+from mbs_cli.models.mixer_training import band_mixer
 from mbs_cli.models.packing import KernelInput, PackedModule, as_array, pack_left
 from mbs_cli.models.recomputation import run_layer
+from mbs_cli.models.row_training import trains_fused
 from mbs_cli.models.window import Window
 
 # What one time layer carries from call to call: two tensors, whose meaning is the layer's own.
@@ -84,8 +85,10 @@ class BandMixer(PackedModule):
         return self._trained(x) if trains_fused(x) else self.plain(x)
 
     def _trained(self, x: Tensor) -> Tensor:
-        layers = (self.norm, self.expand, self.reduce)
-        return band_mixer(x, *((layer.weight, layer.bias) for layer in layers))
+        norm, expand, reduce = (
+            (layer.weight, layer.bias) for layer in (self.norm, self.expand, self.reduce)
+        )
+        return band_mixer(x, norm, expand, reduce)
 
     def _fused(self, x: Tensor) -> Tensor:
         from mbs_cli.models.kernels.band_mixer import FRAMES, mix_bands

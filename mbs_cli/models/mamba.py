@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from mbs_cli.models.convolution import causal_conv_silu
 from mbs_cli.models.gated_scan import gated_scan
 from mbs_cli.models.kernels.launch import run_shared, runs_fused
-from mbs_cli.models.layer_training import mamba_layer, trains_fused
 from mbs_cli.models.layout import Layout
+from mbs_cli.models.mamba_training import DirectionWeights, mamba_layer
 from mbs_cli.models.packing import (
     KernelInput,
     PackedModule,
@@ -26,6 +26,7 @@ from mbs_cli.models.packing import (
     pack_linear,
     pack_weight,
 )
+from mbs_cli.models.row_training import trains_fused
 from mbs_cli.models.window import Window
 
 CONV_WIDTH = 4
@@ -85,14 +86,18 @@ class Mamba(nn.Module):
         )
         return self.out_proj(y), (past, scan_state)
 
-    def weights(self, out_weight: Tensor) -> tuple[Tensor, ...]:
-        """What a direction is in `layer_training.mamba_layer`, with that way out (D, E)."""
-        A = -torch.exp(self.A_log.float())
-        convolution = (self.conv_weight, self.conv_bias)
-        step = (self.dt_proj.weight, self.dt_proj.bias)
-        return (
-            *(self.in_proj.weight, *convolution, self.x_proj.weight),
-            *(*step, A, self.D, out_weight),
+    def weights(self, out_weight: Tensor) -> DirectionWeights:
+        """As `mamba_training` takes them, with that output projection (D, E)."""
+        return DirectionWeights(
+            into=self.in_proj.weight,
+            convolution=self.conv_weight,
+            convolution_bias=self.conv_bias,
+            projection=self.x_proj.weight,
+            step=self.dt_proj.weight,
+            step_bias=self.dt_proj.bias,
+            A=-torch.exp(self.A_log),
+            skip=self.D,
+            out=out_weight,
         )
 
     def pack(
@@ -102,7 +107,7 @@ class Mamba(nn.Module):
 
         out_weight (D, E) and out_bias (D,) go in the place of the output projection's.
         """
-        from mbs_cli.models.kernels.mamba_layer import STATES
+        from mbs_cli.models.kernels.scan_lanes import STATES
 
         halves = self.in_proj.weight.chunk(2)  # each padded by itself
         in_weight = np.concatenate([pack_weight(half.mT, dtype) for half in halves], axis=-1)
@@ -144,7 +149,8 @@ class MambaLayer(PackedModule):
             sequences, steps, _ = x.shape
             return self.fused(x, Layout(sequences, steps, steps, 1), state)
         if state is None and trains_fused(x):
-            return self.trained(x, Layout(*x.shape[:2], x.shape[1], 1))
+            sequences, steps, _ = x.shape
+            return self.trained(x, Layout(sequences, steps, steps, 1))
         normed = self.norm(x)
         y, state = self.forward_mamba(normed, state)
         if self.backward_mamba is None or self.merge is None:
@@ -206,8 +212,8 @@ class MambaLayer(PackedModule):
         with torch.autocast("cpu", enabled=False):
             directions = [mamba.weights(out) for mamba, out in self._directions()]
         rows = x.reshape(-1, x.shape[-1])
-        y, *state = mamba_layer(rows, layout, norm, bias, *directions)
-        return y.view_as(x), (state[0], state[1])
+        y, past, final = mamba_layer(rows, layout, norm, bias, directions)
+        return y.view_as(x), (past, final)
 
     def _directions(self) -> list[tuple[Mamba, Tensor]]:
         """Each direction, and the weight of its way out (D, E)."""

@@ -8,8 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from llvmlite import ir
-from numba import types
-from numba.extending import intrinsic
+from numba import extending, types
 
 from mbs_cli.models.kernels.lanes import FLOAT, WORD
 
@@ -17,9 +16,10 @@ _HALF = ir.IntType(16)
 _BITS_DROPPED = 16
 _JUST_BELOW_HALF = 0x7FFF  # of the last bit that is kept
 _NAN = 0x7FC0
+_intrinsic: Any = extending.intrinsic  # whose types would have callers give the context, too
 
 
-@intrinsic
+@_intrinsic
 def widen(_typing_context, value):  # type: ignore[no-untyped-def]
     """The float32 that a value is, or whose upper half are its bits."""
 
@@ -32,8 +32,8 @@ def widen(_typing_context, value):  # type: ignore[no-untyped-def]
     return types.float32(value), codegen
 
 
-@intrinsic
-def narrow(_typing_context, value, like):  # type: ignore[no-untyped-def]
+@_intrinsic
+def narrow(_typing_context, _value, like):  # type: ignore[no-untyped-def]
     """A float32 as what `like` is: itself, or the bits of the nearest bfloat16 (ties to even)."""
 
     def codegen(_context: Any, builder: Any, signature: Any, arguments: Any) -> Any:

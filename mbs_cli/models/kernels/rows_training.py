@@ -1,8 +1,8 @@
-"""What the layers of the encoder do row by row, forwards and backwards, for training.
+"""What the layers of the encoder do row by row, both ways, for training.
 
-Letters: R rows, D features. Kernels do the rows, or the blocks of BLOCK rows, from `first` to
-before `stop`; sums over rows come in one part for each block, so that no result depends on the
-number of threads.
+Letters: R rows, D features. Values are float32 or, where told by `widen` and `narrow`, also the
+bits of bfloat16. Kernels do the rows, or the blocks of BLOCK rows, from `first` to before `stop`;
+sums over rows come in one part for each block, so that no result depends on the number of threads.
 """
 
 from __future__ import annotations
@@ -10,37 +10,18 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from mbs_cli.models.kernels.arithmetic import FAST, exp
+from mbs_cli.models.kernels.arithmetic import FAST, gelu, normal
 from mbs_cli.models.kernels.bfloat16 import narrow, widen
-from mbs_cli.models.kernels.rows import VARIANCE_FLOOR
+from mbs_cli.models.kernels.rows import moments, normalise
 
 BLOCK = 256
-_ONE, _HALF = np.float32(1.0), np.float32(0.5)
-_ROOT_HALF = np.float32(0.7071067811865476)
-_NORMAL_PEAK = np.float32(0.3989422804014327)  # 1 / sqrt(2 pi)
-
-
-@njit(inline="always", fastmath=FAST)
-def _moments(row):  # type: ignore[no-untyped-def]
-    """Mean and inverse deviation of a row (D,)."""
-    features = row.shape[0]
-    total = np.float32(0.0)
-    for d in range(features):
-        total += row[d]
-    mean = total / np.float32(features)
-    squares = np.float32(0.0)
-    for d in range(features):
-        squares += (row[d] - mean) * (row[d] - mean)
-    return mean, _ONE / np.sqrt(squares / np.float32(features) + VARIANCE_FLOOR)
 
 
 @njit(nogil=True, error_model="numpy", fastmath=FAST, cache=True)
 def normalise_rows(first, stop, x, gain, shift, y):  # type: ignore[no-untyped-def]
     """Fill y (R, D) with the LayerNorm of x (R, D)."""
     for r in range(first, stop):
-        mean, scale = _moments(x[r])
-        for d in range(x.shape[1]):
-            y[r, d] = narrow((x[r, d] - mean) * scale * gain[d] + shift[d], y[r, d])
+        normalise(x[r], gain, shift, y[r])
 
 
 @njit(nogil=True, error_model="numpy", fastmath=FAST, cache=True)
@@ -53,7 +34,7 @@ def normalise_rows_backward(  # type: ignore[no-untyped-def]
         dgain[block, :] = 0.0
         dshift[block, :] = 0.0
         for r in range(block * BLOCK, min((block + 1) * BLOCK, x.shape[0])):
-            mean, scale = _moments(x[r])
+            mean, scale = moments(x[r])
             along_one, along_x = np.float32(0.0), np.float32(0.0)
             for d in range(features):
                 value, given = (x[r, d] - mean) * scale, widen(dy[r, d])
@@ -71,7 +52,7 @@ def normalise_rows_backward(  # type: ignore[no-untyped-def]
 
 @njit(nogil=True, error_model="numpy", fastmath=FAST, cache=True)
 def add_rows(first, stop, x, change, bias, y):  # type: ignore[no-untyped-def]
-    """Fill y (R, D) with x + change + bias, of x (R, D), change (R, D) and bias (R or 1, D or 1)."""
+    """Fill y (R, D) with x (R, D) + change (R, D) + bias (R or 1, D or 1)."""
     for r in range(first, stop):
         own = bias[r % bias.shape[0]]
         if own.shape[0] == 1:
@@ -82,29 +63,12 @@ def add_rows(first, stop, x, change, bias, y):  # type: ignore[no-untyped-def]
                 y[r, d] = x[r, d] + widen(change[r, d]) + own[d]
 
 
-@njit(inline="always", fastmath=FAST)
-def _normal(v):  # type: ignore[no-untyped-def]
-    """Distribution function and density of the normal distribution (as `arithmetic.gelu`)."""
-    z = abs(v) * _ROOT_HALF
-    t = _ONE / (_ONE + np.float32(0.3275911) * z)
-    p = np.float32(-1.453152027) + t * np.float32(1.061405429)
-    p = t * (
-        np.float32(0.254829592)
-        + t * (np.float32(-0.284496736) + t * (np.float32(1.421413741) + t * p))
-    )
-    bell = exp(-z * z)
-    tail = _HALF * p * bell
-    return (_ONE - tail if v > np.float32(0.0) else tail), bell * _NORMAL_PEAK
-
-
 @njit(nogil=True, error_model="numpy", fastmath=FAST, cache=True)
 def gelu_rows(first, stop, x, bias, y):  # type: ignore[no-untyped-def]
     """Fill y (R, D) with GELU of x (R, D) + bias (R,)."""
     for r in range(first, stop):
         for d in range(x.shape[1]):
-            v = widen(x[r, d]) + bias[r]
-            share, _ = _normal(v)
-            y[r, d] = narrow(v * share, y[r, d])
+            y[r, d] = narrow(gelu(widen(x[r, d]) + bias[r]), y[r, d])
 
 
 @njit(nogil=True, error_model="numpy", fastmath=FAST, cache=True)
@@ -114,7 +78,7 @@ def gelu_rows_backward(first, stop, x, bias, dy, y, dbias):  # type: ignore[no-u
         total = np.float32(0.0)
         for d in range(x.shape[1]):
             v = widen(x[r, d]) + bias[r]
-            share, density = _normal(v)
+            share, density = normal(v)
             y[r, d] = narrow(v * share, y[r, d])
             g = widen(dy[r, d]) * (share + v * density)
             total += g
