@@ -160,7 +160,7 @@ class TrainConfig:
         "gradients stay the same.",
         default=False,
     )
-    learning_rate: float = option("Learning rate after the warm-up.", default=1e-3)
+    learning_rate: float = option("Learning rate after the warm-up.", default=3e-3)
     warmup_steps: int = option("Steps of linearly rising learning rate.", default=200)
     final_rate: float = option("Share of the learning rate that the cosine ends at.", default=0.01)
     weight_decay: float = option(

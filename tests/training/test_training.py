@@ -118,7 +118,7 @@ def test_growing_from_a_model_with_nothing_in_common_is_refused(
     config: TrainConfig, small_checkpoint: Path
 ) -> None:
     options = {"model": "bsrnn", "switches": (), "init": small_checkpoint}
-    with pytest.raises(CheckpointError, match="holds the model mbs-net-small.*--grow"):
+    with pytest.raises(CheckpointError, match=r"holds the model mbs-net-small.*--grow"):
         train(replace(config, **options))
     with pytest.raises(CheckpointError, match="nothing of the model mbs-net-small fits bsrnn"):
         train(replace(config, **options, grow=True))
