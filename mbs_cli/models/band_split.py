@@ -55,7 +55,7 @@ def running_level(frame_levels: Tensor, state: LevelState | None) -> tuple[Tenso
     for block in frame_levels.split(_LEVEL_BLOCK, dim=1):
         age = torch.arange(block.shape[1], device=block.device)
         lag = age[None, :] - age[:, None]  # [s, t]: how long ago frame s was at frame t
-        kernel = torch.where(lag >= 0, _DECAY ** lag.clamp_min(0), 0.0)
+        kernel = torch.where(lag >= 0, _DECAY ** lag.clamp_min(0), 0.0).to(block.dtype)
         carried = _DECAY ** (age + 1.0)
         totals = block @ kernel + total[:, None] * carried
         weights = kernel.sum(0) + weight[:, None] * carried
@@ -131,7 +131,8 @@ class BandSplit(PackedModule):
         weight = F.pad(self.weight, (0, 0, 0, 1))[:, self.index]  # (3, K, 17, D)
         weight = weight.transpose(0, 1).reshape(BANDS, -1, weight.shape[-1])
         features = torch.baddbmm(self.bias.to(banded.dtype), banded, weight)
-        return features.view(BANDS, batch, frames, -1), state
+        # The encoder adds to what it is given: in full precision, whatever autocast says.
+        return features.to(spectrum.dtype).view(BANDS, batch, frames, -1), state
 
     def _compress(self, spectrum: Tensor, state: LevelState | None) -> tuple[Tensor, LevelState]:
         """Magnitude, real and imaginary part (B, 3, F, T), compressed and level-normalised."""

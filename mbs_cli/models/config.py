@@ -104,9 +104,8 @@ PRESETS: dict[str, ModelConfig] = {
     "mbs-net": MbsNetConfig(),
     "mbs-net-small": MbsNetConfig(features=64, decoder_hidden=80),
     "mbs-net-bidirectional": MbsNetConfig(
-        decoder_hidden=96,
         time_layer="bidirectional-mamba",
-        band_layer="bidirectional-mamba",
+        decoder="magnitude",
     ),
     "mbs-net-original": MbsNetConfig(
         states=16,

@@ -111,7 +111,8 @@ class Head(PackedModule):
         """(K, B, T, D) -> (K, B, T, D); for inference on the CPU by one fused kernel."""
         if runs_fused(features):
             return self._fused(features)
-        return features * _ACTIVATIONS[self.activation](F.linear(features, self.weight, self.bias))
+        gate = F.linear(features, self.weight, self.bias).to(features.dtype)
+        return features * _ACTIVATIONS[self.activation](gate)
 
     def _fused(self, features: Tensor) -> Tensor:
         from mbs_cli.models.kernels.band_decoder import TOGETHER, gate_rows

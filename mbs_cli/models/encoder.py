@@ -14,9 +14,12 @@ from torch import Tensor, nn
 from mbs_cli.models.bands import BANDS
 from mbs_cli.models.config import MbsNetConfig
 from mbs_cli.models.kernels.launch import run_shared, runs_fused
-from mbs_cli.models.mamba import Layout, MambaLayer
+from mbs_cli.models.layout import Layout
+from mbs_cli.models.mamba import MambaLayer
+from mbs_cli.models.mixer_training import band_mixer
 from mbs_cli.models.packing import KernelInput, PackedModule, as_array, pack_left
 from mbs_cli.models.recomputation import run_layer
+from mbs_cli.models.row_training import trains_fused
 from mbs_cli.models.window import Window
 
 # What one time layer carries from call to call: two tensors, whose meaning is the layer's own.
@@ -77,7 +80,15 @@ class BandMixer(PackedModule):
 
     def forward(self, x: Tensor) -> Tensor:
         """(K, B, T, D) -> (K, B, T, D); for inference on the CPU by one fused kernel."""
-        return self._fused(x) if runs_fused(x) else self.plain(x)
+        if runs_fused(x):
+            return self._fused(x)
+        return self._trained(x) if trains_fused(x) else self.plain(x)
+
+    def _trained(self, x: Tensor) -> Tensor:
+        norm, expand, reduce = (
+            (layer.weight, layer.bias) for layer in (self.norm, self.expand, self.reduce)
+        )
+        return band_mixer(x, norm, expand, reduce)
 
     def _fused(self, x: Tensor) -> Tensor:
         from mbs_cli.models.kernels.band_mixer import FRAMES, mix_bands
@@ -114,9 +125,11 @@ class BandMamba(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(K, B, T, D) -> (K, B, T, D)."""
         bands, batch, frames, size = x.shape
+        layout = Layout(batch * frames, bands, sequence_stride=1, step_stride=batch * frames)
         if runs_fused(x):
-            rows = batch * frames
-            return self.layer.fused(x, Layout(rows, bands, sequence_stride=1, step_stride=rows))[0]
+            return self.layer.fused(x, layout)[0]
+        if trains_fused(x):
+            return self.layer.trained(x, layout)[0]
         sequences = x.permute(1, 2, 0, 3).reshape(batch * frames, bands, size)
         y: Tensor = self.layer(sequences)[0]
         return y.view(batch, frames, bands, size).permute(2, 0, 1, 3).contiguous()

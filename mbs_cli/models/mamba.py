@@ -6,7 +6,7 @@ Letters: S sequences, L steps, D features, E = expand * D inner features, N stat
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -16,6 +16,8 @@ from torch import Tensor, nn
 from mbs_cli.models.convolution import causal_conv_silu
 from mbs_cli.models.gated_scan import gated_scan
 from mbs_cli.models.kernels.launch import run_shared, runs_fused
+from mbs_cli.models.layout import Layout
+from mbs_cli.models.mamba_training import DirectionWeights, mamba_layer
 from mbs_cli.models.packing import (
     KernelInput,
     PackedModule,
@@ -24,6 +26,7 @@ from mbs_cli.models.packing import (
     pack_linear,
     pack_weight,
 )
+from mbs_cli.models.row_training import trains_fused
 from mbs_cli.models.window import Window
 
 CONV_WIDTH = 4
@@ -74,7 +77,7 @@ class Mamba(nn.Module):
         raw = main_and_gate[..., : self.D.shape[0]]
         if past is None:
             past = raw.new_zeros(raw.shape[0], CONV_WIDTH - 1, raw.shape[2])
-        main = causal_conv_silu(main_and_gate, self.conv_weight, self.conv_bias, past)
+        main = causal_conv_silu(raw, self.conv_weight, self.conv_bias, past)
         past = torch.cat([past, raw[:, -(CONV_WIDTH - 1) :]], dim=1)[:, -(CONV_WIDTH - 1) :]
         A = -torch.exp(self.A_log.float())
         step = (self.dt_proj.weight, self.dt_proj.bias)
@@ -83,6 +86,20 @@ class Mamba(nn.Module):
         )
         return self.out_proj(y), (past, scan_state)
 
+    def weights(self, out_weight: Tensor) -> DirectionWeights:
+        """As `mamba_training` takes them, with that output projection (D, E)."""
+        return DirectionWeights(
+            into=self.in_proj.weight,
+            convolution=self.conv_weight,
+            convolution_bias=self.conv_bias,
+            projection=self.x_proj.weight,
+            step=self.dt_proj.weight,
+            step_bias=self.dt_proj.bias,
+            A=-torch.exp(self.A_log),
+            skip=self.D,
+            out=out_weight,
+        )
+
     def pack(
         self, out_weight: Tensor, out_bias: Tensor | None, dtype: torch.dtype
     ) -> tuple[KernelInput, ...]:
@@ -90,7 +107,7 @@ class Mamba(nn.Module):
 
         out_weight (D, E) and out_bias (D,) go in the place of the output projection's.
         """
-        from mbs_cli.models.kernels.mamba_layer import STATES
+        from mbs_cli.models.kernels.scan_lanes import STATES
 
         halves = self.in_proj.weight.chunk(2)  # each padded by itself
         in_weight = np.concatenate([pack_weight(half.mT, dtype) for half in halves], axis=-1)
@@ -109,24 +126,6 @@ class Mamba(nn.Module):
             tuple(map(pack_columns, (self.conv_weight, self.conv_bias))),
             tuple(map(pack_columns, dynamics)),
         )
-
-
-@dataclass(frozen=True)
-class Layout:
-    """Where sequences lie among the rows (D,) of a tensor: step t of sequence s is the row
-    first_row + s * sequence_stride + t * step_stride.
-    """
-
-    sequences: int
-    steps: int
-    sequence_stride: int
-    step_stride: int
-    first_row: int = 0
-
-    def reversed(self) -> Layout:
-        """The same sequences, from their last steps on back."""
-        last = self.first_row + (self.steps - 1) * self.step_stride
-        return replace(self, first_row=last, step_stride=-self.step_stride)
 
 
 class MambaLayer(PackedModule):
@@ -149,6 +148,9 @@ class MambaLayer(PackedModule):
         if runs_fused(x):
             sequences, steps, _ = x.shape
             return self.fused(x, Layout(sequences, steps, steps, 1), state)
+        if state is None and trains_fused(x):
+            sequences, steps, _ = x.shape
+            return self.trained(x, Layout(sequences, steps, steps, 1))
         normed = self.norm(x)
         y, state = self.forward_mamba(normed, state)
         if self.backward_mamba is None or self.merge is None:
@@ -200,21 +202,37 @@ class MambaLayer(PackedModule):
             self._run_kernel(weights, layout.reversed(), None, x, y, y)
         return y, state
 
+    def trained(self, x: Tensor, layout: Layout) -> tuple[Tensor, MambaState]:
+        """As `forward` from silence, of sequences that lie as told, with gradients by kernels.
+
+        No gradient flows through the state.
+        """
+        norm = (self.norm.weight, self.norm.bias)
+        bias = x.new_zeros(x.shape[-1]) if self.merge is None else self.merge.bias
+        with torch.autocast("cpu", enabled=False):
+            directions = [mamba.weights(out) for mamba, out in self._directions()]
+        rows = x.reshape(-1, x.shape[-1])
+        y, past, final = mamba_layer(rows, layout, norm, bias, directions)
+        return y.view_as(x), (past, final)
+
+    def _directions(self) -> list[tuple[Mamba, Tensor]]:
+        """Each direction, and the weight of its way out (D, E)."""
+        if self.backward_mamba is None or self.merge is None:
+            return [(self.forward_mamba, self.forward_mamba.out_proj.weight)]
+        # Merge and output projections follow each other: one product does for both.
+        ahead, back = self.merge.weight.chunk(2, dim=1)
+        return [
+            (self.forward_mamba, ahead @ self.forward_mamba.out_proj.weight),
+            (self.backward_mamba, back @ self.backward_mamba.out_proj.weight),
+        ]
+
     def pack(self) -> tuple[KernelInput, ...]:
         """The weights of each direction."""
-        directions: list[tuple[Mamba, Tensor, Tensor | None]]
-        directions = [(self.forward_mamba, self.forward_mamba.out_proj.weight, None)]
-        if self.backward_mamba is not None and self.merge is not None:
-            # Merge and output projections follow each other: one product does for both.
-            ahead, back = self.merge.weight.chunk(2, dim=1)
-            directions = [
-                (self.forward_mamba, ahead @ self.forward_mamba.out_proj.weight, self.merge.bias),
-                (self.backward_mamba, back @ self.backward_mamba.out_proj.weight, None),
-            ]
         norm = (as_array(self.norm.weight), as_array(self.norm.bias))
+        biases = (None if self.merge is None else self.merge.bias, None)
         return tuple(
             (norm, *mamba.pack(weight, bias, self.product_dtype))
-            for mamba, weight, bias in directions
+            for (mamba, weight), bias in zip(self._directions(), biases, strict=False)
         )
 
     def _run_kernel(
@@ -235,7 +253,6 @@ class MambaLayer(PackedModule):
             h = x.new_zeros(layout.sequences, states, inner)
         else:
             past, h = state[0].clone(), state[1].mT.contiguous().clone()
-        places = (layout.first_row, layout.sequence_stride, layout.step_stride, layout.steps)
         x, base, y = (tensor.reshape(-1, tensor.shape[-1]) for tensor in (x, base, y))
-        run_shared(run_mamba_layer, layout.sequences, x, places, *weights, past, h, base, y)
+        run_shared(run_mamba_layer, layout.sequences, x, layout.places, *weights, past, h, base, y)
         return past, h.mT

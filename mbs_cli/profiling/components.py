@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Sequence
+from copy import deepcopy
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -55,7 +56,11 @@ _FORMULAS = {torch.ops.aten.mkldnn_rnn_layer: _lstm_flops}
 
 
 def _macs_by_module(model: nn.Module) -> Counter[str]:
-    """Multiply-adds of `_FRAMES` frames by the path of a module, "" for all."""
+    """Multiply-adds of `_FRAMES` frames by the path of a module, "" for all.
+
+    Counted in float64, which no fused kernel takes: the counter cannot look into them.
+    """
+    model = deepcopy(model).double()
     macs: Counter[str] = Counter()
 
     def count_convolution(module: Mamba, inputs: tuple[Any, ...], _: Any) -> None:
@@ -66,7 +71,7 @@ def _macs_by_module(model: nn.Module) -> Counter[str]:
     convolutions: Counter[nn.Module] = Counter()
     mambas = {path: module for path, module in model.named_modules() if isinstance(module, Mamba)}
     hooks = [mamba.register_forward_hook(count_convolution) for mamba in mambas.values()]
-    spectrum = torch.zeros(1, BINS, _FRAMES, 2)
+    spectrum = torch.zeros(1, BINS, _FRAMES, 2, dtype=torch.float64)
     counter = FlopCounterMode(display=False, custom_mapping=_FORMULAS)
     with torch.enable_grad(), counter:
         model(spectrum)

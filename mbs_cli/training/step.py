@@ -15,6 +15,7 @@ from mbs_cli.audio.pcs import stretch_waveform
 from mbs_cli.audio.stft import stft
 from mbs_cli.errors import CheckpointError
 from mbs_cli.models.checkpoint import load_checkpoint
+from mbs_cli.models.growth import take_over
 from mbs_cli.models.registry import build_model
 from mbs_cli.training.config import TrainConfig
 from mbs_cli.training.losses import Part, averaged_items, enhancement_loss
@@ -78,14 +79,22 @@ class Learner:
         return DistributedDataParallel(self.model, device_ids=devices)
 
     def start_from(self, path: Path) -> None:
-        """Take the weights of a checkpoint; raises CheckpointError if it is of another model."""
+        """Take the weights of a checkpoint, or with `grow` those that fit.
+
+        Raises CheckpointError if it is of another model, or if nothing fits.
+        """
         start, info = load_checkpoint(path)
-        if start.config != self.config.network:
+        if start.config != self.config.network and not self.config.grow:
             raise CheckpointError(
                 f"{path}: holds the model {info.preset}, and {self.config.model} is to be trained",
-                "give the --model and every --switch that it was trained with, or another --init",
+                "give the --model and every --switch that it was trained with, or another --init, "
+                "or --grow to take over what they have in common",
             )
-        self.model.load_state_dict(start.state_dict())
+        if not take_over(self.model, start):
+            raise CheckpointError(
+                f"{path}: nothing of the model {info.preset} fits {self.config.model}",
+                "give another --init",
+            )
         self.average = WeightAverage(self.model, self.config.ema_decay)
 
     def state(self) -> dict[str, Tensor]:

@@ -41,4 +41,4 @@ def test_gradients_are_the_same_and_less_is_kept(preset: str) -> None:
     assert len(found) == len(plain) > 0
     for a, b in zip(found, plain, strict=True):
         assert torch.equal(a, b)
-    assert found_bytes < 0.5 * plain_bytes
+    assert found_bytes < (0.5 if preset == "bsrnn" else 0.7) * plain_bytes

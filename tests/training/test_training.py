@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import csv
 import math
+from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -94,6 +97,33 @@ def test_a_damaged_resume_file_is_named(config: TrainConfig) -> None:
         train(config, resume=True)
 
 
+def test_growing_starts_from_what_two_models_have_in_common(
+    config: TrainConfig, small_checkpoint: Path, run_mbs: Callable[..., Any]
+) -> None:
+    options = ("--steps", 2, "--batch-size", 1, "--learning-rate", 1e-12, "--validation-items", 1)
+    done = run_mbs(
+        *("train", config.data, "--out", config.out, "--model", "mbs-net-small", *options),
+        *("--switch", "time_layer=bidirectional-mamba", "--init", small_checkpoint, "--grow"),
+        *("--device", "cpu", "--workers", 0, "--cache", config.cache, "--precision", "float32"),
+    )
+    assert done.returncode == 0, done.stderr
+    start, _ = load_checkpoint(small_checkpoint)
+    model, _ = load_checkpoint(config.last_weights)
+    spectrum = torch.randn(1, 257, 20, 2)
+    with torch.no_grad():
+        torch.testing.assert_close(model(spectrum), start(spectrum), rtol=0, atol=1e-5)
+
+
+def test_growing_from_a_model_with_nothing_in_common_is_refused(config: TrainConfig) -> None:
+    train(replace(config, steps=1))
+    other = replace(config, model="bsrnn", switches=(), init=config.last_weights)
+    other = replace(other, out=config.out / "other")
+    with pytest.raises(CheckpointError, match=r"holds the model custom.*--grow"):
+        train(other)
+    with pytest.raises(CheckpointError, match="nothing of the model custom fits bsrnn"):
+        train(replace(other, grow=True))
+
+
 def test_steps_without_end_that_are_not_finite_stop_the_run(config: TrainConfig) -> None:
     broken = replace(config, steps=100, batch_size=1, loss=LossConfig(magnitude=1e300))
     with pytest.raises(MbsError, match="not finite 20 times in a row"):
@@ -107,6 +137,7 @@ def test_steps_without_end_that_are_not_finite_stop_the_run(config: TrainConfig)
         ({"minutes": 1.0}, "either --minutes or --steps"),
         ({"batch_size": 0}, "--batch-size 0"),
         ({"learning_rate": math.nan}, "--learning-rate nan"),
+        ({"grow": True}, "--grow: there is nothing to grow from"),
     ],
 )
 def test_options_that_make_no_sense_are_named(

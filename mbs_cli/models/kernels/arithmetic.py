@@ -1,4 +1,4 @@
-"""Exponential and sigmoid that LLVM vectorises inside a numba loop, in float32."""
+"""Elementary functions that LLVM vectorises inside a numba loop, in float32."""
 
 from __future__ import annotations
 
@@ -102,17 +102,21 @@ def sigmoid(v: Any) -> Any:
 
 
 @njit(inline="always", fastmath=FAST)
+def silu_slope(v: Any) -> Any:
+    """The slope of v sigmoid(v)."""
+    share = sigmoid(v)
+    return share * (np.float32(1.0) + v * (np.float32(1.0) - share))
+
+
+@njit(inline="always", fastmath=FAST)
 def tanh(v: Any) -> Any:
     """The hyperbolic tangent of v, to the rounding of 1."""
     return np.float32(1.0) - np.float32(2.0) / (exp(v + v) + np.float32(1.0))
 
 
 @njit(inline="always", fastmath=FAST)
-def gelu(v: Any) -> Any:
-    """The product of v and the normal distribution function of v.
-
-    Abramowitz & Stegun 7.1.26, to 1e-7.
-    """
+def normal(v: Any) -> Any:
+    """The normal distribution function of v, by Abramowitz & Stegun 7.1.26 to 1e-7, and density."""
     z = abs(v) * np.float32(0.7071067811865476)
     t = np.float32(1.0) / (np.float32(1.0) + np.float32(0.3275911) * z)
     p = np.float32(-1.453152027) + t * np.float32(1.061405429)
@@ -120,5 +124,13 @@ def gelu(v: Any) -> Any:
         np.float32(0.254829592)
         + t * (np.float32(-0.284496736) + t * (np.float32(1.421413741) + t * p))
     )
-    tail = np.float32(0.5) * p * exp(-z * z)
-    return v * (np.float32(1.0) - tail if v > np.float32(0.0) else tail)
+    bell = exp(-z * z)
+    tail = np.float32(0.5) * p * bell
+    share = np.float32(1.0) - tail if v > np.float32(0.0) else tail
+    return share, bell * np.float32(0.3989422804014327)
+
+
+@njit(inline="always", fastmath=FAST)
+def gelu(v: Any) -> Any:
+    """The product of v and the normal distribution function of v."""
+    return v * normal(v)[0]

@@ -12,7 +12,6 @@ import numpy as np
 from numba import njit
 
 from mbs_cli.models.kernels.arithmetic import FAST, sigmoid, softplus
-from mbs_cli.models.kernels.lanes import LANES
 from mbs_cli.models.kernels.product import (
     padded_columns,
     padded_rows,
@@ -21,11 +20,9 @@ from mbs_cli.models.kernels.product import (
     write_rows,
 )
 from mbs_cli.models.kernels.rows import normalise
-from mbs_cli.models.kernels.scan_lanes import make_scan
+from mbs_cli.models.kernels.scan_lanes import scan_steps
 
 STEPS = 32  # that go together
-STATES = 4  # that go together through the scan
-_scan = make_scan(STATES)
 
 
 @njit(error_model="numpy", fastmath=FAST)
@@ -60,21 +57,6 @@ def _gate(main_and_gate, skip, main, y):  # type: ignore[no-untyped-def]
         for e in range(features):
             gate = main_and_gate[t, features + e]
             y[t, e] = (y[t, e] + skip[e] * main[t, e]) * gate * sigmoid(gate)
-
-
-@njit(error_model="numpy")
-def _scan_steps(main, dt, rate, B, C, h, y):  # type: ignore[no-untyped-def]
-    """Fill y (L, E) with C h, h (N, E) being advanced over all steps."""
-    states, features = rate.shape
-    y[:, :] = 0.0
-    for e in range(0, features, LANES):
-        f = e + LANES
-        for n in range(0, states, STATES):
-            m = n + STATES
-            _scan(
-                main[:, e:f], dt[:, e:f], rate[n:m, e:f], B[:, n:m], C[:, n:m], h[n:m, e:f],
-                y[:, e:f],
-            )  # fmt: skip
 
 
 @njit(error_model="numpy", fastmath=FAST)
@@ -116,7 +98,8 @@ def _run_sequence(  # type: ignore[no-untyped-def]
         product(projected[:rows, :rank], step_weight, step_bias, dt)
         _step_sizes(dt[:count])
         B, C = projected[:, rank : rank + states], projected[:, rank + states :]
-        _scan_steps(main[:count], dt, rate, B, C, h, scanned)
+        scanned[:count] = 0.0
+        scan_steps(main[:count], dt, rate, B, C, h, scanned)
         _gate(main_and_gate[history:], skip, main[:count], scanned)
         write_rows(scanned[:count], main_operand)
         product(main_operand[:rows], out_weight, out_bias, out)

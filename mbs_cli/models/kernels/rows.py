@@ -6,13 +6,14 @@ import numpy as np
 from numba import njit
 
 from mbs_cli.models.kernels.arithmetic import FAST
+from mbs_cli.models.kernels.bfloat16 import narrow
 
 _VARIANCE_FLOOR = np.float32(1e-5)  # as torch's LayerNorm has it
 
 
-@njit(error_model="numpy", fastmath=FAST)
-def normalise(row, gain, shift, out):  # type: ignore[no-untyped-def]
-    """Fill out (D,) with the LayerNorm of row (D,)."""
+@njit(inline="always", fastmath=FAST)
+def moments(row):  # type: ignore[no-untyped-def]
+    """Mean and inverse deviation of a row (D,)."""
     features = row.shape[0]
     total = np.float32(0.0)
     for d in range(features):
@@ -21,6 +22,12 @@ def normalise(row, gain, shift, out):  # type: ignore[no-untyped-def]
     squares = np.float32(0.0)
     for d in range(features):
         squares += (row[d] - mean) * (row[d] - mean)
-    scale = np.float32(1.0) / np.sqrt(squares / np.float32(features) + _VARIANCE_FLOOR)
-    for d in range(features):
-        out[d] = (row[d] - mean) * scale * gain[d] + shift[d]
+    return mean, np.float32(1.0) / np.sqrt(squares / np.float32(features) + _VARIANCE_FLOOR)
+
+
+@njit(inline="always", fastmath=FAST)
+def normalise(row, gain, shift, out):  # type: ignore[no-untyped-def]
+    """Fill out (D,), float32 or the bits of bfloat16, with the LayerNorm of row (D,)."""
+    mean, scale = moments(row)
+    for d in range(row.shape[0]):
+        out[d] = narrow((row[d] - mean) * scale * gain[d] + shift[d], out[d])

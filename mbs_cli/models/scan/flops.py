@@ -11,6 +11,8 @@ from typing import Any
 import torch
 from torch.utils.flop_counter import register_flop_formula
 
+from mbs_cli.models.scan import gated as _gated  # noqa: F401 - defines the operator
+
 _Shape = Sequence[int]
 
 
@@ -26,3 +28,13 @@ def scan_backward_flops(x: _Shape, _dt: _Shape, A: _Shape, *_: Any, **__: Any) -
     """Per state 19 (5 of them rebuild the state), per feature 8."""
     sequences, steps, features = x
     return sequences * steps * features * (19 * A[0] + 8)
+
+
+@register_flop_formula(torch.ops.mbs.gated_scan)
+def gated_scan_flops(
+    _main_and_gate: _Shape, main: _Shape, projected: _Shape, step_weight: _Shape, *_: Any, **__: Any
+) -> int:
+    """As the scan, and a product that makes the step sizes; padding does not count."""
+    rank, features = step_weight
+    states = (projected[1] - rank) // 2
+    return main[0] * features * (7 * states + 3 + 2 * rank)
