@@ -63,6 +63,19 @@ def test_simulated_rooms_start_with_the_direct_sound_and_die_away(tmp_path: Path
         assert energy[-len(energy) // 4 :].sum() < 0.01 * energy.sum()
 
 
+def test_every_drone_sounds_like_another_one_and_the_same_each_time(tmp_path: Path) -> None:
+    for folder in ("first", "again"):
+        done = run("drone_noise.py", tmp_path / folder, "2")
+        assert done.returncode == 0, done.stderr
+    drones = sorted((tmp_path / "first").glob("*.flac"))
+    assert len(drones) == 2
+    sounds = [soundfile.read(drone)[0] for drone in drones]
+    assert abs(np.corrcoef(*sounds)[0, 1]) < 0.1
+    assert all(0.04 < sound.std() < 0.06 for sound in sounds)
+    for drone in drones:
+        assert drone.read_bytes() == (tmp_path / "again" / drone.name).read_bytes()
+
+
 def test_a_pair_is_scored() -> None:
     done = run("score_pair.py", CLEAN, NOISY)
     assert done.returncode == 0, done.stderr
