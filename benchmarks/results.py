@@ -14,30 +14,23 @@ import argparse
 import csv
 import json
 import re
-import subprocess
-import sys
 from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 from statistics import fmean
 
+from shipped import METRICS as SHOWN
+from shipped import mbs
+
 from mbs_cli.models.shipped import shipped_models
 from mbs_cli.scoring.interval import bootstrap_interval
 from mbs_cli.scoring.metrics import METRICS
 
-SHOWN = (
-    *("pesq_wb", "stoi", "estoi", "si_sdr", "csig", "cbak", "covl"),
-    *("dnsmos_sig", "dnsmos_bak", "dnsmos_ovrl"),
-)
 GROUPED = ("pesq_wb", "stoi", "si_sdr", "covl")
 LEAST_GAINS = 8  # a tenth of 80
 _NAME = re.compile(r"[^_]*_(?P<kind>.+)_(?P<sign>m?)(?P<snr>\d+)db$")
 
 Scores = dict[str, dict[str, float]]  # by file, by metric
-
-
-def mbs(*arguments: object) -> None:
-    subprocess.run([sys.executable, "-m", "mbs_cli", *map(str, arguments)], check=True)
 
 
 def measure(options: argparse.Namespace) -> dict[str, Scores]:

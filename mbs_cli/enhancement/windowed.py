@@ -26,7 +26,7 @@ from mbs_cli.enhancement.causal import CausalEnhancer
 from mbs_cli.memory import is_out_of_memory
 
 KEPT_SECONDS = 18.0
-AHEAD_SECONDS = 10.0  # leaves less than -60 dB of what trained models hear (docs/performance.md)
+AHEAD_SECONDS = 10.0  # what it leaves of what models hear: docs/performance.md
 CROSSFADE_SECONDS = 0.032
 _MOST_CHANNEL_SECONDS = 96.0  # kept of one window, so that many channels need no more memory
 _LEAST_KEPT_SECONDS = 0.25  # of a window, when memory is short

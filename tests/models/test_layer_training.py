@@ -7,6 +7,7 @@ from copy import deepcopy
 
 import pytest
 import torch
+from kept_bytes import kept_in_autocast
 from torch import Tensor, nn
 
 from mbs_cli.models.bands import BANDS
@@ -196,21 +197,13 @@ def test_a_damaged_gradient_shows(dtype: torch.dtype) -> None:
 
 
 def kept_bytes(layer: nn.Module, x: Tensor) -> int:
-    """Distinct storages that autograd holds after the forward pass, the weights not counted."""
-    own = {parameter.untyped_storage().data_ptr() for parameter in layer.parameters()}
-    kept: dict[int, Tensor] = {}  # holding the tensors keeps addresses from being used twice
+    x = x.clone().requires_grad_()
 
-    def pack(tensor: Tensor) -> Tensor:
-        if tensor.untyped_storage().data_ptr() not in own:
-            kept[tensor.untyped_storage().data_ptr()] = tensor
-        return tensor
+    def forward() -> Tensor:
+        y = layer(x)
+        return y[0] if isinstance(y, tuple) else y
 
-    with (
-        torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor),
-        torch.autocast("cpu", torch.bfloat16),
-    ):
-        layer(x.clone().requires_grad_())
-    return sum(tensor.untyped_storage().nbytes() for tensor in kept.values())
+    return kept_in_autocast(layer, forward)[1]
 
 
 def test_little_is_kept_for_the_backward_pass() -> None:

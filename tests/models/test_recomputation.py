@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from kept_bytes import kept_in_autocast
 from torch import Tensor
 
 from mbs_cli.models.config import PRESETS
@@ -15,20 +16,7 @@ def run(preset: str, checkpoint_activations: bool) -> tuple[list[Tensor], int]:
     torch.manual_seed(0)
     model = build_model(PRESETS[preset], checkpoint_activations)
     spectrum = torch.randn(1, 257, 20, 2)
-    own = {parameter.data_ptr() for parameter in model.parameters()}
-    kept: dict[int, Tensor] = {}  # holding the tensors keeps addresses from being used twice
-
-    def pack(tensor: Tensor) -> Tensor:
-        if tensor.untyped_storage().data_ptr() not in own:
-            kept[tensor.untyped_storage().data_ptr()] = tensor
-        return tensor
-
-    with (
-        torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor),
-        torch.autocast("cpu", torch.bfloat16),
-    ):
-        loss = model(spectrum).float().square().mean()
-    kept_bytes = sum(tensor.untyped_storage().nbytes() for tensor in kept.values())
+    loss, kept_bytes = kept_in_autocast(model, lambda: model(spectrum).float().square().mean())
     loss.backward()
     gradients = [parameter.grad for parameter in model.parameters()]
     return [gradient for gradient in gradients if gradient is not None], kept_bytes
