@@ -40,6 +40,7 @@ WEIGHTS = (
     "phase",
     "consistency",
     "over_attenuation",
+    "loudness",
     "metric",
 )
 
@@ -75,6 +76,11 @@ class LossConfig:
         "Weight of compressed magnitudes below the target's.",
         default=0.0,
         flag="--over-attenuation-weight",
+    )
+    loudness: float = option(
+        "Weight of loudness that differs as a listener hears it, in points of quality.",
+        default=0.0,
+        flag="--loudness-weight",
     )
     metric: float = option(
         "Weight of the distance of a discriminator's guess of PESQ from perfect.",

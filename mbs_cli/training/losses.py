@@ -11,11 +11,13 @@ import torch
 from torch import Tensor
 
 from mbs_cli.training.config import WEIGHTS, LossConfig
+from mbs_cli.training.loudness_loss import loudness_error
 from mbs_cli.training.phase_loss import phase_error
 from mbs_cli.training.spectra import Comparison, compare, is_audible, level_scale
 
 _BEST_RATIO = 1e-3  # an error 30 dB below the target earns no more: clean input is not chased
 _FLOOR = 1e-8  # of energies in a ratio
+_OF_AUDIBLE = ("si_sdr", "loudness", "metric")  # parts that leave out items with a silent target
 
 Part = Callable[[Comparison], Tensor]
 
@@ -55,7 +57,7 @@ def averaged_items(noisy: Tensor, target: Tensor) -> dict[str, Tensor]:
     """How many items of a batch (B, S) each part of the loss is the mean of, as float scalars."""
     items = torch.tensor(float(len(noisy)), device=noisy.device)
     audible = is_audible(target * level_scale(noisy)).sum().float()
-    return dict.fromkeys(WEIGHTS, items) | {"si_sdr": audible, "metric": audible}
+    return dict.fromkeys(WEIGHTS, items) | dict.fromkeys(_OF_AUDIBLE, audible)
 
 
 def _magnitude_error(comparison: Comparison) -> Tensor:
@@ -83,6 +85,13 @@ def _inconsistency(comparison: Comparison) -> Tensor:
     return _mean_square(comparison.estimated.compressed - comparison.heard.compressed)
 
 
+def _loudness_error(comparison: Comparison) -> Tensor:
+    """Mean over the items whose target is not silence; 0 if all are."""
+    audible = is_audible(comparison.wanted_samples)
+    points = loudness_error(comparison.heard.power, comparison.wanted.power)
+    return torch.where(audible, points, 0.0).sum() / audible.sum().clamp_min(1)
+
+
 def _over_attenuation(comparison: Comparison) -> Tensor:
     """What is missing from the target's magnitudes; too much is no fault here.
 
@@ -101,6 +110,7 @@ _PARTS: dict[str, Part] = {
     "phase": _phase_error,
     "consistency": _inconsistency,
     "over_attenuation": _over_attenuation,
+    "loudness": _loudness_error,
 }
 
 
