@@ -78,8 +78,8 @@ class Learner:
         devices = [self.device] if self.device.type == "cuda" else None
         return DistributedDataParallel(self.model, device_ids=devices)
 
-    def start_from(self, path: Path) -> None:
-        """Take the weights of a checkpoint, or with `grow` those that fit.
+    def start_from(self, path: Path) -> str:
+        """Take the weights of a checkpoint, or with `grow` those that fit; what was taken.
 
         Raises CheckpointError if it is of another model, or if nothing fits.
         """
@@ -90,12 +90,15 @@ class Learner:
                 "give the --model and every --switch that it was trained with, or another --init, "
                 "or --grow to take over what they have in common",
             )
-        if not take_over(self.model, start):
+        taken = take_over(self.model, start)
+        if not taken:
             raise CheckpointError(
                 f"{path}: nothing of the model {info.preset} fits {self.config.model}",
                 "give another --init",
             )
         self.average = WeightAverage(self.model, self.config.ema_decay)
+        tensors = len(self.model.state_dict())
+        return f"started from {path}: {taken} of {tensors} tensors, the others are new"
 
     def state(self) -> dict[str, Tensor]:
         """All tensors that a step changes, live and by name; `scaler` has a state of its own."""

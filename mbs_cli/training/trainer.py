@@ -9,6 +9,8 @@ import torch
 
 from mbs_cli.errors import OutOfMemory, UsageError
 from mbs_cli.memory import is_out_of_memory
+from mbs_cli.models.kernels.launch import training_kernels_need_compiling
+from mbs_cli.models.mamba import Mamba
 from mbs_cli.training.config import TrainConfig
 from mbs_cli.training.environment import is_first_process
 from mbs_cli.training.events import (
@@ -16,6 +18,7 @@ from mbs_cli.training.events import (
     Event,
     Finished,
     OnEvent,
+    Remark,
     Saved,
     Scoring,
     Started,
@@ -92,7 +95,9 @@ class _Run:
         torch.manual_seed(config.seed)
         self.learner = Learner(config, device, processes)
         if config.init is not None and not resume:
-            self.learner.start_from(config.init)
+            taken = self.learner.start_from(config.init)
+            if config.grow:
+                tell(Remark(taken))
         self.progress = load_run(config, self.learner) if resume else Progress()
         # Here no thread is starting a process, and workers are forked: what they inherit is known.
         # They mix the first clips while what follows is done.
@@ -141,6 +146,8 @@ class _Run:
             raise
 
     def _loop(self, should_stop: Callable[[], bool]) -> Finished:
+        if self._compiles_kernels():
+            self.tell(Remark("the first step on this machine compiles the kernels, about 20 s"))
         if self.processes.is_first and self.config.init is not None and self.progress.step == 0:
             self._validate()  # so that fine-tuning that makes it worse changes nothing
         while self._goes_on(should_stop):
@@ -156,6 +163,10 @@ class _Run:
         finished = Finished(progress.step, progress.seconds, self.is_complete, weights)
         self.tell(finished)
         return finished
+
+    def _compiles_kernels(self) -> bool:
+        has_scan = any(isinstance(module, Mamba) for module in self.learner.model.modules())
+        return has_scan and self.device.type == "cpu" and training_kernels_need_compiling()
 
     def _goes_on(self, should_stop: Callable[[], bool]) -> bool:
         """Whether there is another step; the first process decides, any one may be asked to stop.

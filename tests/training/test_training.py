@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -107,6 +108,9 @@ def test_growing_starts_from_what_two_models_have_in_common(
         *("--device", "cpu", "--workers", 0, "--cache", config.cache, "--precision", "float32"),
     )
     assert done.returncode == 0, done.stderr
+    taken = re.search(r"(\d+) of (\d+) tensors, the others are new", done.stderr)
+    assert taken is not None
+    assert 0 < int(taken[1]) < int(taken[2])
     start, _ = load_checkpoint(small_checkpoint)
     model, _ = load_checkpoint(config.last_weights)
     spectrum = torch.randn(1, 257, 20, 2)

@@ -96,5 +96,17 @@ def kernels_need_compiling() -> bool:
     """Whether the first run on this machine is still to come: it compiles for about 20 s."""
     from mbs_cli.models.kernels.mamba_layer import run_mamba_layer
 
-    folder = run_mamba_layer.stats.cache_path
-    return folder is None or not any(Path(folder).glob("mamba_layer.run_mamba_layer-*.nbi"))
+    return not _is_cached(run_mamba_layer)
+
+
+def training_kernels_need_compiling() -> bool:
+    """Whether the first training step on this machine is still to come: it compiles for 20 s."""
+    from mbs_cli.models.kernels.gated_scan import gated_scan_backward
+
+    return not _is_cached(gated_scan_backward)
+
+
+def _is_cached(kernel: Any) -> bool:
+    folder, function = kernel.stats.cache_path, kernel.py_func
+    name = f"{function.__module__.rpartition('.')[2]}.{function.__name__}-*.nbi"
+    return folder is not None and any(Path(folder).glob(name))
