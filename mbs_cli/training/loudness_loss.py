@@ -26,8 +26,8 @@ _SONE_HZ, _SONE_DB = 1000.0, 40.0  # this tone has a loudness of 1 sone
 _MASKED = 0.25  # of the softer loudness: a smaller difference is not heard
 _ADDED_EXPONENT, _ADDED_LEAST, _ADDED_MOST = 1.2, 3.0, 12.0  # weight by the ratio of intensities
 _ADDED_FLOOR = 50.0
-_GAIN_FLOOR = 5e3  # a frame's level is made equal first, but not of frames softer than this
-_GAIN_LEAST, _GAIN_MOST = 3e-4, 5.0
+_GAIN_FLOOR = 5e3  # a frame that is too loud is made as loud as wanted first, but
+_GAIN_LEAST = 0.1  # by no more than 10 dB, so that noise in pauses counts
 _LOUD_FLOOR, _LOUD, _LOUD_EXPONENT = 1e5, 1e7, 0.04  # in loud frames the same disturbs less
 _DISTURBANCE_MOST = 45.0  # of one frame
 _MOMENT_FRAMES = 80  # 0.64 s, half overlapped
@@ -46,7 +46,7 @@ def loudness_error(heard: Tensor, wanted: Tensor) -> Tensor:
     heard, wanted = bands @ (heard * scale), bands @ (wanted * scale)  # (B, K, T)
     level = _audible(wanted, threshold)  # (B, 1, T)
     gain = (level + _GAIN_FLOOR) / (_audible(heard, threshold) + _GAIN_FLOOR)
-    heard = heard * gain.clamp(_GAIN_LEAST, _GAIN_MOST)
+    heard = heard * gain.clamp(_GAIN_LEAST, 1)
 
     heard_sone, wanted_sone = _loudness(heard, threshold), _loudness(wanted, threshold)
     masked = _MASKED * torch.minimum(heard_sone, wanted_sone)
