@@ -28,7 +28,7 @@ from mbs_cli.scoring.metrics import METRICS
 METRICS_SHOWN = ("pesq_wb", "stoi", "si_sdr", "cbak", "dnsmos_ovrl")
 AUGMENTATIONS = (
     *("second-noise", "equaliser", "room", "narrow-band"),
-    *("overload", "noise-alone", "speech-alone"),
+    *("overload", "noise-alone", "speech-alone", "babble", "synthetic-noise"),
 )
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}
 
@@ -76,7 +76,9 @@ VARIANTS = (
         ("--time-weight=50", "--phase-weight=8", "--consistency-weight=10", "--complex-weight=10"),
     ),
     Variant("metric", "a discriminator of PESQ as well", ("--metric-weight=1.3",)),
-    Variant("over-attenuation", "lost speech weighs twice", ("--over-attenuation-weight=90",)),
+    Variant("no-over-attenuation", "lost speech weighs once", ("--over-attenuation-weight=0",)),
+    Variant("no-loudness", "what a listener hears is no part", ("--loudness-weight=0",)),
+    Variant("si-sdr", "SI-SDR in place of SNR", ("--snr-weight=0", "--si-sdr-weight=2.5")),
     Variant("no-ema", "the weights as they are, not averaged", ("--ema-decay=0",)),
     Variant("plain-mixtures", "no augmentation", tuple(f"--{name}=0" for name in AUGMENTATIONS)),
 )

@@ -39,10 +39,10 @@ class MixingConfig:
     second_voice_gap_seconds: float = 0.3  # longest pause between two clips strung together
     second_noise: float = option("Probability of a second noise on top of the first.", default=0.3)
     babble: float = option(
-        "Probability that the noise is three to eight voices of the training speech.", default=0.0
+        "Probability that the noise is three to eight voices of the training speech.", default=0.08
     )
     synthetic_noise: float = option(
-        "Probability that the noise is computed: hum, hiss or crackle.", default=0.0
+        "Probability that the noise is computed: hum, hiss or crackle.", default=0.08
     )
     speed: float = option(
         "Probability that a voice is up to 15 % faster or slower, and as much higher or lower.",

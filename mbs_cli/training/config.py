@@ -36,6 +36,7 @@ WEIGHTS = (
     "magnitude",
     "complex",
     "si_sdr",
+    "snr",
     "time",
     "phase",
     "consistency",
@@ -60,7 +61,12 @@ class LossConfig:
     complex: float = option(
         "Weight of the error of compressed complex values.", default=20.0, flag="--complex-weight"
     )
-    si_sdr: float = option("Weight of SI-SDR, in bels.", default=1.0, flag="--si-sdr-weight")
+    si_sdr: float = option("Weight of SI-SDR, in bels.", default=0.0, flag="--si-sdr-weight")
+    snr: float = option(
+        "Weight of the signal-to-noise ratio, in bels; unlike SI-SDR it minds the level.",
+        default=2.5,
+        flag="--snr-weight",
+    )
     time: float = option("Weight of the error of samples.", default=0.0, flag="--time-weight")
     phase: float = option(
         "Weight of the error of phase, group delay and angular frequency, in radians.",
@@ -74,12 +80,12 @@ class LossConfig:
     )
     over_attenuation: float = option(
         "Weight of compressed magnitudes below the target's.",
-        default=0.0,
+        default=45.0,
         flag="--over-attenuation-weight",
     )
     loudness: float = option(
         "Weight of loudness that differs as a listener hears it, in points of quality.",
-        default=0.0,
+        default=2.0,
         flag="--loudness-weight",
     )
     metric: float = option(
@@ -172,7 +178,7 @@ class TrainConfig:
     weight_decay: float = option(
         "Of all weights but biases, gains, decays and step sizes.", default=0.01
     )
-    gradient_clip: float = option("Largest norm of the gradient.", default=5.0)
+    gradient_clip: float = option("Largest norm of the gradient.", default=10.0)
     ema_decay: float = option(
         "Of the averaged weights, which are what is validated and kept.", default=0.999
     )

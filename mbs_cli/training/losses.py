@@ -17,7 +17,8 @@ from mbs_cli.training.spectra import Comparison, compare, is_audible, level_scal
 
 _BEST_RATIO = 1e-3  # an error 30 dB below the target earns no more: clean input is not chased
 _FLOOR = 1e-8  # of energies in a ratio
-_OF_AUDIBLE = ("si_sdr", "loudness", "metric")  # parts that leave out items with a silent target
+# Parts that leave out items with a silent target.
+_OF_AUDIBLE = ("si_sdr", "snr", "loudness", "metric")
 
 Part = Callable[[Comparison], Tensor]
 
@@ -72,6 +73,10 @@ def _si_sdr(comparison: Comparison) -> Tensor:
     return negative_si_sdr_bels(comparison.heard_samples, comparison.wanted_samples)
 
 
+def _snr(comparison: Comparison) -> Tensor:
+    return negative_snr_bels(comparison.heard_samples, comparison.wanted_samples)
+
+
 def _time_error(comparison: Comparison) -> Tensor:
     return (comparison.heard_samples - comparison.wanted_samples).abs().mean()
 
@@ -106,6 +111,7 @@ _PARTS: dict[str, Part] = {
     "magnitude": _magnitude_error,
     "complex": _complex_error,
     "si_sdr": _si_sdr,
+    "snr": _snr,
     "time": _time_error,
     "phase": _phase_error,
     "consistency": _inconsistency,
@@ -124,10 +130,18 @@ def negative_si_sdr_bels(estimate: Tensor, target: Tensor) -> Tensor:
 
     Items whose target is silence have no such ratio and are left out; 0 if all are.
     """
-    audible = is_audible(target)
     energy = target.square().sum(1, keepdim=True).clamp_min(_FLOOR)
     projection = (estimate * target).sum(1, keepdim=True) / energy * target
-    signal = projection.square().sum(1)
-    error = (estimate - projection).square().sum(1)
-    bels = torch.log10((signal + _FLOOR) / (error + _BEST_RATIO * signal + _FLOOR))
+    return _negative_ratio_bels(projection, estimate - projection, is_audible(target))
+
+
+def negative_snr_bels(estimate: Tensor, target: Tensor) -> Tensor:
+    """As `negative_si_sdr_bels`, but a wrong level is an error, too."""
+    return _negative_ratio_bels(target, estimate - target, is_audible(target))
+
+
+def _negative_ratio_bels(signal: Tensor, error: Tensor, audible: Tensor) -> Tensor:
+    """Mean of -log10 of the ratio of energies of signal and error (B, S) over what is audible."""
+    wanted, unwanted = signal.square().sum(1), error.square().sum(1)
+    bels = torch.log10((wanted + _FLOOR) / (unwanted + _BEST_RATIO * wanted + _FLOOR))
     return -torch.where(audible, bels, 0.0).sum() / audible.sum().clamp_min(1)

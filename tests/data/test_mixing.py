@@ -24,6 +24,8 @@ from mbs_cli.errors import UsageError
 
 CLEAN = sorted((Path(__file__).resolve().parents[2] / "examples" / "clean").glob("*.flac"))
 PLAIN = MixingConfig(
+    babble=0.0,
+    synthetic_noise=0.0,
     equaliser=0.0,
     room=0.0,
     narrow_band=0.0,

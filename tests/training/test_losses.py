@@ -72,8 +72,8 @@ def test_a_small_step_down_the_slope_of_a_part_lowers_it(
 
 
 def test_what_has_no_weight_is_not_computed(noisy: Tensor, clean: Tensor) -> None:
-    _, parts = enhancement_loss(stft(noisy), noisy, clean, LossConfig(si_sdr=0.0, phase=1.0))
-    assert list(parts) == ["magnitude", "complex", "phase"]
+    _, parts = enhancement_loss(stft(noisy), noisy, clean, LossConfig(loudness=0.0, phase=1.0))
+    assert list(parts) == ["magnitude", "complex", "snr", "phase", "over_attenuation"]
 
 
 def test_the_total_is_the_weighted_sum(noisy: Tensor, clean: Tensor) -> None:
@@ -124,6 +124,17 @@ def test_a_signal_is_consistent_and_a_rotated_spectrum_is_not(noisy: Tensor, cle
     assert value_of("consistency", torch.view_as_real(rotated), noisy, clean) > 0.05
 
 
+def test_a_wrong_level_is_an_error_for_snr_and_none_for_si_sdr(
+    noisy: Tensor, clean: Tensor
+) -> None:
+    spectrum = stft(noisy)
+    louder = {name: value_of(name, 1.5 * spectrum, noisy, clean) for name in ("snr", "si_sdr")}
+    assert louder["si_sdr"] == pytest.approx(value_of("si_sdr", spectrum, noisy, clean), abs=1e-3)
+    assert louder["snr"] > value_of("snr", spectrum, noisy, clean) + 0.1
+    halved = value_of("snr", 0.5 * stft(clean), noisy, clean)
+    assert halved == pytest.approx(-math.log10(1 / (0.25 + 1e-3)), abs=1e-3)
+
+
 def published_phase_error(estimate: Tensor, target: Tensor) -> Tensor:
     """The formulas of MP-SENet, on phases."""
 
@@ -171,7 +182,7 @@ def test_no_bin_has_a_phase_slope_beyond_its_share() -> None:
         ({"magnitude": -1.0}, "--magnitude-weight -1.0"),
         ({"over_attenuation": math.nan}, "--over-attenuation-weight nan"),
         ({"si_sdr": math.inf}, "--si-sdr-weight inf"),
-        ({"magnitude": 0.0, "complex": 0.0, "si_sdr": 0.0, "metric": 1.0}, "nothing to learn"),
+        (dict.fromkeys(PARTS, 0.0) | {"metric": 1.0}, "nothing to learn"),
         ({"metric_start": 1.0}, "--metric-start 1.0"),
         ({"metric_items": 0}, "--metric-items 0"),
     ],
