@@ -22,6 +22,7 @@ from mbs_cli.audio.parameters import FRAMES_PER_SECOND
 from mbs_cli.models.bands import BANDS
 from mbs_cli.models.config import PRESETS, MbsNetConfig
 from mbs_cli.models.scan import Implementation, default_implementation, selective_scan
+from mbs_cli.profiling.kept_bytes import KeptBytes
 
 ROUNDS = 3
 
@@ -44,18 +45,10 @@ def make_inputs(batch: int, seconds: float, device: torch.device) -> list[Tensor
 
 
 def kept_bytes(inputs: list[Tensor], implementation: Implementation) -> int:
-    """Distinct storages that autograd holds after the forward pass, the inputs not counted."""
-    own = {tensor.untyped_storage().data_ptr() for tensor in inputs}
-    storages: dict[int, Tensor] = {}  # holding the tensors keeps addresses from being used twice
-
-    def pack(tensor: Tensor) -> Tensor:
-        storages.setdefault(tensor.untyped_storage().data_ptr(), tensor)
-        return tensor
-
-    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+    with KeptBytes(inputs) as kept:
         y, _ = selective_scan(*inputs, implementation=implementation)
     del y
-    return sum(t.untyped_storage().nbytes() for at, t in storages.items() if at not in own)
+    return kept.total
 
 
 def forward_and_backward(inputs: list[Tensor], implementation: Implementation) -> float:

@@ -26,6 +26,7 @@ from mbs_cli.device import limit_threads
 from mbs_cli.models import encoder, mamba
 from mbs_cli.models.config import PRESETS
 from mbs_cli.models.registry import build_model
+from mbs_cli.profiling.kept_bytes import KeptBytes
 from mbs_cli.training.config import LossConfig
 from mbs_cli.training.losses import enhancement_loss
 
@@ -59,17 +60,9 @@ def step_seconds(model: nn.Module, noisy: Tensor) -> float:
 
 
 def kept_bytes(model: nn.Module, noisy: Tensor) -> int:
-    """Distinct storages that autograd holds after the forward pass, the weights not counted."""
-    own = {parameter.untyped_storage().data_ptr() for parameter in model.parameters()}
-    storages: dict[int, Tensor] = {}  # holding the tensors keeps addresses from being used twice
-
-    def pack(tensor: Tensor) -> Tensor:
-        storages.setdefault(tensor.untyped_storage().data_ptr(), tensor)
-        return tensor
-
-    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+    with KeptBytes(model.parameters()) as kept:
         loss_of(model, noisy)
-    return sum(t.untyped_storage().nbytes() for at, t in storages.items() if at not in own)
+    return kept.total
 
 
 def compare(name: str, noisy: Tensor, rounds: int) -> None:

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from mbs_cli.models.scan.reference import reference_scan
+from mbs_cli.profiling.kept_bytes import KeptBytes
 
 _FLOAT32_BYTES = 4
 
@@ -83,16 +83,7 @@ def measure_naive(shape: ScanShape, device: torch.device) -> int:
     along_B = (shape.sequences, shape.steps, shape.states)
     sizes = (along_x, along_x, (shape.features, shape.states), along_B, along_B, along_x[2:])
     inputs = [torch.zeros(size, device=device).requires_grad_() for size in sizes]
-    own = {tensor.untyped_storage().data_ptr() for tensor in inputs}
-    kept: dict[int, int] = {}
-
-    def pack(tensor: Tensor) -> Tensor:
-        storage = tensor.untyped_storage()
-        if storage.data_ptr() not in own:
-            kept[storage.data_ptr()] = storage.nbytes()
-        return tensor
-
-    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+    with KeptBytes(inputs) as kept:
         outputs = reference_scan(*inputs)
     del outputs
-    return sum(kept.values())
+    return kept.total

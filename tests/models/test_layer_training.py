@@ -7,7 +7,6 @@ from copy import deepcopy
 
 import pytest
 import torch
-from kept_bytes import kept_in_autocast
 from torch import Tensor, nn
 
 from mbs_cli.models.bands import BANDS
@@ -15,6 +14,7 @@ from mbs_cli.models.config import MbsNetConfig
 from mbs_cli.models.encoder import BandMamba, BandMixer
 from mbs_cli.models.mamba import MambaLayer
 from mbs_cli.models.row_training import trains_fused
+from mbs_cli.profiling.kept_bytes import KeptBytes
 
 DTYPES = [torch.float32, torch.bfloat16]
 
@@ -198,12 +198,10 @@ def test_a_damaged_gradient_shows(dtype: torch.dtype) -> None:
 
 def kept_bytes(layer: nn.Module, x: Tensor) -> int:
     x = x.clone().requires_grad_()
-
-    def forward() -> Tensor:
+    with KeptBytes(layer.parameters()) as kept, torch.autocast("cpu", torch.bfloat16):
         y = layer(x)
-        return y[0] if isinstance(y, tuple) else y
-
-    return kept_in_autocast(layer, forward)[1]
+    del y
+    return kept.total
 
 
 def test_little_is_kept_for_the_backward_pass() -> None:

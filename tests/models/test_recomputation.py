@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 import torch
-from kept_bytes import kept_in_autocast
 from torch import Tensor
 
 from mbs_cli.models.config import PRESETS
 from mbs_cli.models.registry import build_model
+from mbs_cli.profiling.kept_bytes import KeptBytes
 
 
 def run(preset: str, checkpoint_activations: bool) -> tuple[list[Tensor], int]:
@@ -16,10 +16,11 @@ def run(preset: str, checkpoint_activations: bool) -> tuple[list[Tensor], int]:
     torch.manual_seed(0)
     model = build_model(PRESETS[preset], checkpoint_activations)
     spectrum = torch.randn(1, 257, 20, 2)
-    loss, kept_bytes = kept_in_autocast(model, lambda: model(spectrum).float().square().mean())
+    with KeptBytes(model.parameters()) as kept, torch.autocast("cpu", torch.bfloat16):
+        loss = model(spectrum).float().square().mean()
     loss.backward()
     gradients = [parameter.grad for parameter in model.parameters()]
-    return [gradient for gradient in gradients if gradient is not None], kept_bytes
+    return [gradient for gradient in gradients if gradient is not None], kept.total
 
 
 @pytest.mark.parametrize("preset", ["mbs-net-small", "mbs-net-bidirectional", "bsrnn"])

@@ -17,6 +17,7 @@ from torch import Tensor
 from mbs_cli.errors import UsageError
 from mbs_cli.models.scan import Implementation, default_implementation, selective_scan
 from mbs_cli.models.scan.chunked import scan_by_doubling, scan_by_steps
+from mbs_cli.profiling.kept_bytes import KeptBytes
 
 HAS_GPU = torch.cuda.is_available()
 if not HAS_GPU:
@@ -252,19 +253,10 @@ def bytes_kept_for_backward(implementation: Implementation, inputs: Inputs) -> i
     """What autograd holds on to beyond the inputs themselves."""
     for tensor in inputs.values():
         tensor.requires_grad_()
-    own = {tensor.untyped_storage().data_ptr() for tensor in inputs.values()}
-    kept: dict[int, int] = {}
-
-    def pack(tensor: Tensor) -> Tensor:
-        storage = tensor.untyped_storage()
-        if storage.data_ptr() not in own:
-            kept[storage.data_ptr()] = storage.nbytes()
-        return tensor
-
-    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+    with KeptBytes(inputs.values()) as kept:
         outputs = selective_scan(**inputs, implementation=implementation)
     del outputs
-    return sum(kept.values())
+    return kept.total
 
 
 @every_implementation
