@@ -64,9 +64,8 @@ class ScanCalls(TorchDispatchMode):
             self.shapes[ScanShape(sequences, steps, features, A.shape[0])] += 1
             self.border_bytes += result[2].untyped_storage().nbytes()
         elif func is torch.ops.mbs.gated_scan.default:
-            sequences, steps, *_ = args[-1]
-            rank, features = args[3].shape
-            states = (args[2].shape[1] - rank) // 2
+            *_, rate, _skip, (sequences, steps, *_) = args
+            states, features = rate.shape
             self.shapes[ScanShape(sequences, steps, features, states)] += 1
             self.border_bytes += result[1].untyped_storage().nbytes()
         return result

@@ -31,10 +31,8 @@ def scan_backward_flops(x: _Shape, _dt: _Shape, A: _Shape, *_: Any, **__: Any) -
 
 
 @register_flop_formula(torch.ops.mbs.gated_scan)
-def gated_scan_flops(
-    _main_and_gate: _Shape, main: _Shape, projected: _Shape, step_weight: _Shape, *_: Any, **__: Any
-) -> int:
+def gated_scan_flops(*inputs: Any, **__: Any) -> int:
     """As the scan, and a product that makes the step sizes; padding does not count."""
-    rank, features = step_weight
-    states = (projected[1] - rank) // 2
-    return main[0] * features * (7 * states + 3 + 2 * rank)
+    _, (rows, features), _, (rank, _), _, (states, _), *_ = inputs
+    total: int = rows * features * (7 * states + 3 + 2 * rank)
+    return total
