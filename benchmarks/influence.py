@@ -26,7 +26,7 @@ from mbs_cli.models.registry import build_model
 
 DISTANCES_SECONDS = (0.032, 0.1, 0.25, 0.5, 1.0, 2.0, 3.0, 4.0, 6.0, 8.0)
 
-LOOK_AHEAD_SECONDS = (1.0, 2.0, 3.0, 4.0, 6.0)
+LOOK_AHEAD_SECONDS = (2.0, 4.0, 6.0, 10.0, 14.0)
 KEPT_SECONDS = 4.0
 STRETCH_SECONDS = 0.1  # of the worst difference
 
