@@ -48,5 +48,5 @@ def config(data: Path, cache: Path, tmp_path: Path) -> TrainConfig:
         validation_items=1,
         tensorboard=False,
         cache=cache,
-        mixing=MixingConfig(segment_seconds=1.0),
+        mixing=MixingConfig(segment_seconds=1.0, babble=0.0, synthetic_noise=0.0),
     )

@@ -27,7 +27,8 @@ from mbs_cli.training.trainer import train
 def test_the_loss_falls_and_the_run_folder_is_complete(config: TrainConfig) -> None:
     events: list[object] = []
     config = replace(config, switches=(), steps=40, warmup_steps=5, batch_size=1)
-    config = replace(config, learning_rate=3e-3, validation_items=2)
+    loss = LossConfig(snr=0.0, si_sdr=1.0, over_attenuation=0.0, loudness=0.0)
+    config = replace(config, learning_rate=3e-3, validation_items=2, loss=loss)
     finished = train(config, on_event=events.append)
     assert finished.complete
     model, info = load_checkpoint(config.best_weights)
