@@ -22,7 +22,7 @@ from mbs_cli.audio.parameters import FRAMES_PER_SECOND
 from mbs_cli.models.bands import BANDS
 from mbs_cli.models.config import PRESETS, MbsNetConfig
 from mbs_cli.models.scan import Implementation, default_implementation, selective_scan
-from mbs_cli.profiling.kept_bytes import KeptBytes
+from mbs_cli.profiling.kept_bytes import kept_bytes_beside
 
 ROUNDS = 3
 
@@ -45,7 +45,7 @@ def make_inputs(batch: int, seconds: float, device: torch.device) -> list[Tensor
 
 
 def kept_bytes(inputs: list[Tensor], implementation: Implementation) -> int:
-    with KeptBytes(inputs) as kept:
+    with kept_bytes_beside(inputs) as kept:
         y, _ = selective_scan(*inputs, implementation=implementation)
     del y
     return kept.total

@@ -26,7 +26,7 @@ from mbs_cli.device import limit_threads
 from mbs_cli.models import encoder, mamba
 from mbs_cli.models.config import PRESETS
 from mbs_cli.models.registry import build_model
-from mbs_cli.profiling.kept_bytes import KeptBytes
+from mbs_cli.profiling.kept_bytes import kept_bytes_beside
 from mbs_cli.training.config import LossConfig
 from mbs_cli.training.losses import enhancement_loss
 
@@ -60,7 +60,7 @@ def step_seconds(model: nn.Module, noisy: Tensor) -> float:
 
 
 def kept_bytes(model: nn.Module, noisy: Tensor) -> int:
-    with KeptBytes(model.parameters()) as kept:
+    with kept_bytes_beside(model.parameters()) as kept:
         loss_of(model, noisy)
     return kept.total
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from types import TracebackType
-from typing import Self
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor
 
 
 class KeptBytes:
-    """While entered, notes what forward passes keep; `total` is its size in bytes.
+    """What forward passes have kept so far; `total` is its size in bytes.
 
     Distinct storages count once, those of `own` (weights or inputs) not at all. What was noted
     stays in memory as long as this object: no address is then used twice.
@@ -20,21 +19,9 @@ class KeptBytes:
     def __init__(self, own: Iterable[Tensor]) -> None:
         self._own = {tensor.untyped_storage().data_ptr() for tensor in own}
         self._kept: dict[int, Tensor] = {}
-        self._hooks = torch.autograd.graph.saved_tensors_hooks(self._note, lambda tensor: tensor)
 
-    def __enter__(self) -> Self:
-        self._hooks.__enter__()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._hooks.__exit__(kind, error, trace)
-
-    def _note(self, tensor: Tensor) -> Tensor:
+    def note(self, tensor: Tensor) -> Tensor:
+        """Take a tensor that is being kept; gives it back."""
         address = tensor.untyped_storage().data_ptr()
         if address not in self._own:
             self._kept.setdefault(address, tensor)
@@ -44,3 +31,11 @@ class KeptBytes:
     def total(self) -> int:
         """Bytes kept so far."""
         return sum(tensor.untyped_storage().nbytes() for tensor in self._kept.values())
+
+
+@contextmanager
+def kept_bytes_beside(own: Iterable[Tensor]) -> Iterator[KeptBytes]:
+    """Counts what the forward passes within keep, beside the tensors that they were given."""
+    kept = KeptBytes(own)
+    with torch.autograd.graph.saved_tensors_hooks(kept.note, lambda tensor: tensor):
+        yield kept

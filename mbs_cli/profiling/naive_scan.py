@@ -15,7 +15,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from mbs_cli.models.scan.reference import reference_scan
-from mbs_cli.profiling.kept_bytes import KeptBytes
+from mbs_cli.profiling.kept_bytes import kept_bytes_beside
 
 _FLOAT32_BYTES = 4
 
@@ -82,7 +82,7 @@ def measure_naive(shape: ScanShape, device: torch.device) -> int:
     along_B = (shape.sequences, shape.steps, shape.states)
     sizes = (along_x, along_x, (shape.features, shape.states), along_B, along_B, along_x[2:])
     inputs = [torch.zeros(size, device=device).requires_grad_() for size in sizes]
-    with KeptBytes(inputs) as kept:
+    with kept_bytes_beside(inputs) as kept:
         outputs = reference_scan(*inputs)
     del outputs
     return kept.total

@@ -14,7 +14,7 @@ from mbs_cli.models.config import MbsNetConfig
 from mbs_cli.models.encoder import BandMamba, BandMixer
 from mbs_cli.models.mamba import MambaLayer
 from mbs_cli.models.row_training import trains_fused
-from mbs_cli.profiling.kept_bytes import KeptBytes
+from mbs_cli.profiling.kept_bytes import kept_bytes_beside
 
 DTYPES = [torch.float32, torch.bfloat16]
 
@@ -198,7 +198,7 @@ def test_a_damaged_gradient_shows(dtype: torch.dtype) -> None:
 
 def kept_bytes(layer: nn.Module, x: Tensor) -> int:
     x = x.clone().requires_grad_()
-    with KeptBytes(layer.parameters()) as kept, torch.autocast("cpu", torch.bfloat16):
+    with kept_bytes_beside(layer.parameters()) as kept, torch.autocast("cpu", torch.bfloat16):
         y = layer(x)
     del y
     return kept.total

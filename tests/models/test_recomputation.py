@@ -8,7 +8,7 @@ from torch import Tensor
 
 from mbs_cli.models.config import PRESETS
 from mbs_cli.models.registry import build_model
-from mbs_cli.profiling.kept_bytes import KeptBytes
+from mbs_cli.profiling.kept_bytes import kept_bytes_beside
 
 
 def run(preset: str, checkpoint_activations: bool) -> tuple[list[Tensor], int]:
@@ -16,7 +16,7 @@ def run(preset: str, checkpoint_activations: bool) -> tuple[list[Tensor], int]:
     torch.manual_seed(0)
     model = build_model(PRESETS[preset], checkpoint_activations)
     spectrum = torch.randn(1, 257, 20, 2)
-    with KeptBytes(model.parameters()) as kept, torch.autocast("cpu", torch.bfloat16):
+    with kept_bytes_beside(model.parameters()) as kept, torch.autocast("cpu", torch.bfloat16):
         loss = model(spectrum).float().square().mean()
     loss.backward()
     gradients = [parameter.grad for parameter in model.parameters()]

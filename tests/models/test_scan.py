@@ -17,7 +17,7 @@ from torch import Tensor
 from mbs_cli.errors import UsageError
 from mbs_cli.models.scan import Implementation, default_implementation, selective_scan
 from mbs_cli.models.scan.chunked import scan_by_doubling, scan_by_steps
-from mbs_cli.profiling.kept_bytes import KeptBytes
+from mbs_cli.profiling.kept_bytes import kept_bytes_beside
 
 HAS_GPU = torch.cuda.is_available()
 if not HAS_GPU:
@@ -253,7 +253,7 @@ def bytes_kept_for_backward(implementation: Implementation, inputs: Inputs) -> i
     """What autograd holds on to beyond the inputs themselves."""
     for tensor in inputs.values():
         tensor.requires_grad_()
-    with KeptBytes(inputs.values()) as kept:
+    with kept_bytes_beside(inputs.values()) as kept:
         outputs = selective_scan(**inputs, implementation=implementation)
     del outputs
     return kept.total

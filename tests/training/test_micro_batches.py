@@ -39,7 +39,7 @@ def accumulated(config: TrainConfig, clips: tuple[Tensor, Tensor]) -> dict[str, 
 def test_pieces_add_up_to_the_gradient_of_the_whole_batch(
     config: TrainConfig, clips: tuple[Tensor, Tensor], size: int
 ) -> None:
-    every_part = LossConfig(time=1.0, phase=1.0, consistency=1.0, over_attenuation=1.0)
+    every_part = LossConfig(si_sdr=1.0, time=1.0, phase=1.0, consistency=1.0, over_attenuation=1.0)
     config = replace(config, precision="float32", loss=every_part)
     whole = accumulated(config, clips)
     pieces = accumulated(replace(config, micro_batch=size), clips)
