@@ -26,7 +26,7 @@ from mbs_cli.enhancement.report import (
 from mbs_cli.enhancement.task import Task
 from mbs_cli.errors import MbsError
 from mbs_cli.memory import is_out_of_memory
-from mbs_cli.models.mamba import Mamba
+from mbs_cli.models.mamba import has_scan
 from mbs_cli.models.scan import default_implementation, kernels_need_compiling
 
 # Up to this many channel-seconds a file goes through the model whole, together with others.
@@ -143,7 +143,5 @@ def _attempt(model: BoundedModel, task: Task, listen: Listener) -> FileReport | 
 
 def compiles_kernels(model: nn.Module) -> bool:
     """Whether this run is the first on this machine that needs the CPU's scan kernels."""
-    has_scan = any(isinstance(module, Mamba) for module in model.modules())
-    return (
-        has_scan and default_implementation(device_of(model)) == "cpu" and kernels_need_compiling()
-    )
+    is_on_cpu = default_implementation(device_of(model)) == "cpu"
+    return is_on_cpu and has_scan(model) and kernels_need_compiling()

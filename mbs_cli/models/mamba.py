@@ -256,3 +256,8 @@ class MambaLayer(PackedModule):
         x, base, y = (tensor.reshape(-1, tensor.shape[-1]) for tensor in (x, base, y))
         run_shared(run_mamba_layer, layout.sequences, x, layout.places, *weights, past, h, base, y)
         return past, h.mT
+
+
+def has_scan(model: nn.Module) -> bool:
+    """Whether any part of the model is a Mamba block."""
+    return any(isinstance(module, Mamba) for module in model.modules())

@@ -10,7 +10,7 @@ import torch
 from mbs_cli.errors import OutOfMemory, UsageError
 from mbs_cli.memory import is_out_of_memory
 from mbs_cli.models.kernels.launch import training_kernels_need_compiling
-from mbs_cli.models.mamba import Mamba
+from mbs_cli.models.mamba import has_scan
 from mbs_cli.training.config import TrainConfig
 from mbs_cli.training.environment import is_first_process
 from mbs_cli.training.events import (
@@ -165,8 +165,8 @@ class _Run:
         return finished
 
     def _compiles_kernels(self) -> bool:
-        has_scan = any(isinstance(module, Mamba) for module in self.learner.model.modules())
-        return has_scan and self.device.type == "cpu" and training_kernels_need_compiling()
+        is_on_cpu = self.device.type == "cpu"
+        return is_on_cpu and has_scan(self.learner.model) and training_kernels_need_compiling()
 
     def _goes_on(self, should_stop: Callable[[], bool]) -> bool:
         """Whether there is another step; the first process decides, any one may be asked to stop.
