@@ -79,6 +79,9 @@ VARIANTS = (
     Variant("no-over-attenuation", "lost speech weighs once", ("--over-attenuation-weight=0",)),
     Variant("no-loudness", "what a listener hears is no part", ("--loudness-weight=0",)),
     Variant("si-sdr", "SI-SDR in place of SNR", ("--snr-weight=0", "--si-sdr-weight=2.5")),
+    Variant("no-rooms", "no simulated rooms", ("--room=0",)),
+    Variant("speed", "half of the voices faster or slower", ("--speed=0.5",)),
+    Variant("codecs", "a tenth through Opus or MP3", ("--codec=0.1",)),
     Variant("no-ema", "the weights as they are, not averaged", ("--ema-decay=0",)),
     Variant("plain-mixtures", "no augmentation", tuple(f"--{name}=0" for name in AUGMENTATIONS)),
 )

@@ -92,9 +92,14 @@ def _audible(intensity: Tensor, threshold: Tensor) -> Tensor:
 
 def _loudness(intensity: Tensor, threshold: Tensor) -> Tensor:
     """Zwicker's specific loudness in sone per Bark."""
-    tone = _threshold(torch.tensor(_SONE_HZ, device=intensity.device))
-    unit = _zwicker(torch.tensor(10 ** (_SONE_DB / 10), device=tone.device), tone) * _BAND_BARK
-    return _zwicker(intensity, threshold) / unit
+    return _zwicker(intensity, threshold) / _sone()
+
+
+@cache
+def _sone() -> float:
+    """The loudness of 1 sone before scaling."""
+    tone = torch.tensor(10 ** (_SONE_DB / 10))
+    return float(_zwicker(tone, _threshold(torch.tensor(_SONE_HZ)))) * _BAND_BARK
 
 
 def _zwicker(intensity: Tensor, threshold: Tensor) -> Tensor:
