@@ -63,6 +63,11 @@ class LstmLayer(nn.Module):
         self.lstm = nn.LSTM(features, hidden, batch_first=True)
         self.out_proj = nn.Linear(hidden, features)
 
+    @property
+    def way_out(self) -> nn.Linear:
+        """What makes of all else what is added to the input."""
+        return self.out_proj
+
     def forward(self, x: Tensor, state: LayerState | None = None) -> tuple[Tensor, LayerState]:
         """(S, L, D) -> (S, L, D), and the state after the last step."""
         y, state = self.lstm(self.norm(x), state)
@@ -77,6 +82,11 @@ class BandMixer(PackedModule):
         self.norm = nn.LayerNorm(features)
         self.expand = nn.Linear(BANDS, 2 * BANDS)
         self.reduce = nn.Linear(2 * BANDS, BANDS)
+
+    @property
+    def way_out(self) -> nn.Linear:
+        """What makes of all else what is added to the input."""
+        return self.reduce
 
     def forward(self, x: Tensor) -> Tensor:
         """(K, B, T, D) -> (K, B, T, D); for inference on the CPU by one fused kernel."""
@@ -121,6 +131,11 @@ class BandMamba(nn.Module):
     def __init__(self, config: MbsNetConfig) -> None:
         super().__init__()
         self.layer = _mamba_layer(config, bidirectional=True)
+
+    @property
+    def way_out(self) -> nn.Linear:
+        """What makes of all else what is added to the input."""
+        return self.layer.way_out
 
     def forward(self, x: Tensor) -> Tensor:
         """(K, B, T, D) -> (K, B, T, D)."""

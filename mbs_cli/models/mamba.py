@@ -143,6 +143,11 @@ class MambaLayer(PackedModule):
             self.backward_mamba = Mamba(features, expand, states, step_rank)
             self.merge = nn.Linear(2 * features, features)
 
+    @property
+    def way_out(self) -> nn.Linear:
+        """What makes of all else what is added to the input."""
+        return self.forward_mamba.out_proj if self.merge is None else self.merge
+
     def forward(self, x: Tensor, state: MambaState | None = None) -> tuple[Tensor, MambaState]:
         """Outputs and the state of the forward direction after the last step."""
         if runs_fused(x):

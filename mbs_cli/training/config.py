@@ -147,8 +147,8 @@ class TrainConfig:
         shown_default="from scratch",
     )
     grow: bool = option(
-        "Take over what --init has in common with a model of another preset or other switches; a "
-        "new direction of time starts silent.",
+        "Take over what --init has in common with a model of another preset or other switches; "
+        "new directions of time and new layers start silent.",
         default=False,
     )
     minutes: float | None = option("Train that long, resumed runs counted together.", default=None)

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from mbs_cli.models.config import PRESETS, MbsNetConfig
+from mbs_cli.models.config import PRESETS, BandLayer, MbsNetConfig, TimeLayer
 from mbs_cli.models.growth import take_over
 from mbs_cli.models.mbsnet import MbsNet
 from mbs_cli.models.registry import build_model
@@ -32,6 +32,16 @@ def test_a_new_direction_of_time_starts_silent(has_gradients: bool) -> None:
     spectrum = torch.randn(2, 257, 40, 2)
     with torch.set_grad_enabled(has_gradients):
         assert torch.equal(grown(spectrum), source(spectrum))
+
+
+@pytest.mark.parametrize("band_layer", ["mlp", "bidirectional-mamba"])
+@pytest.mark.parametrize("time_layer", ["mamba", "bidirectional-mamba", "lstm"])
+def test_new_layers_start_silent(time_layer: TimeLayer, band_layer: BandLayer) -> None:
+    config = replace(CAUSAL, time_layer=time_layer, band_layer=band_layer)
+    source, grown = make(config), make(replace(config, layers=4))
+    assert take_over(grown, source) == len(source.state_dict())
+    spectrum = torch.randn(2, 257, 40, 2)
+    assert torch.equal(grown(spectrum), source(spectrum))
 
 
 def test_the_new_direction_learns() -> None:
