@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -24,6 +25,9 @@ from mbs_cli.models.registry import build_model
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 
 MbsRunner = Callable[..., "subprocess.CompletedProcess[str]"]
+
+# A shell that starts the tests in the background has Ctrl-C ignored, by whatever they start, too.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 class Passthrough(nn.Module):
