@@ -65,7 +65,7 @@ class LstmLayer(nn.Module):
 
     @property
     def way_out(self) -> nn.Linear:
-        """What makes of all else what is added to the input."""
+        """The last Linear: what comes out of it is added to the input."""
         return self.out_proj
 
     def forward(self, x: Tensor, state: LayerState | None = None) -> tuple[Tensor, LayerState]:
@@ -85,7 +85,7 @@ class BandMixer(PackedModule):
 
     @property
     def way_out(self) -> nn.Linear:
-        """What makes of all else what is added to the input."""
+        """The last Linear: what comes out of it is added to the input."""
         return self.reduce
 
     def forward(self, x: Tensor) -> Tensor:
@@ -134,7 +134,7 @@ class BandMamba(nn.Module):
 
     @property
     def way_out(self) -> nn.Linear:
-        """What makes of all else what is added to the input."""
+        """The last Linear: what comes out of it is added to the input."""
         return self.layer.way_out
 
     def forward(self, x: Tensor) -> Tensor:

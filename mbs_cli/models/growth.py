@@ -28,11 +28,14 @@ def take_over(model: nn.Module, source: nn.Module) -> int:
         is_known = f"{name}.forward_mamba.D" in common and f"{name}.merge.weight" not in common
         if isinstance(layer, MambaLayer) and layer.merge is not None and is_known:
             _silence_new_direction(layer.merge)
-        if isinstance(layer, Encoder):
-            inside = f"{name}."
-            own_names = (key.removeprefix(inside) for key in common if key.startswith(inside))
-            _silence_new_layers(layer, set(own_names))
+        if isinstance(layer, Encoder) and _has_part(common, name):
+            _silence_new_layers(layer, name, common)
     return len(common)
+
+
+def _has_part(names: Collection[str], module: str) -> bool:
+    """Whether any of these tensors is inside that module."""
+    return any(name.startswith(f"{module}.") for name in names)
 
 
 @torch.no_grad()
@@ -43,12 +46,10 @@ def _silence_new_direction(merge: nn.Linear) -> None:
 
 
 @torch.no_grad()
-def _silence_new_layers(encoder: Encoder, known: Collection[str]) -> None:
-    """Nothing of an encoder that is new as a whole: there is no other way through it."""
-    if not known:
-        return
+def _silence_new_layers(encoder: Encoder, name: str, known: Collection[str]) -> None:
+    """Of an encoder of which some is known: if it were all new, nothing would come through."""
     for kind in ("time_layers", "band_layers"):
         for place, layer in enumerate(getattr(encoder, kind)):
-            if not any(name.startswith(f"{kind}.{place}.") for name in known):
+            if not _has_part(known, f"{name}.{kind}.{place}"):
                 for parameter in layer.way_out.parameters():
                     parameter.zero_()

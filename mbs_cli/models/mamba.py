@@ -145,7 +145,7 @@ class MambaLayer(PackedModule):
 
     @property
     def way_out(self) -> nn.Linear:
-        """What makes of all else what is added to the input."""
+        """The last Linear: what comes out of it is added to the input."""
         return self.forward_mamba.out_proj if self.merge is None else self.merge
 
     def forward(self, x: Tensor, state: MambaState | None = None) -> tuple[Tensor, MambaState]:
