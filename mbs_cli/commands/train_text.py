@@ -32,7 +32,8 @@ def describe(event: Event) -> str:
             text = "\n".join(data_lines(event))
         case Started():
             start = f"from step {event.step}" if event.step else "from the start"
-            text = f"{event.model}: {event.parameters:,} parameters on {event.device}, {start}"
+            place = f"on {event.device} in {event.precision}"
+            text = f"{event.model}: {event.parameters:,} parameters {place}, {start}"
         case Report():
             text = _describe_report(event)
         case Validated():

@@ -31,11 +31,8 @@ def resolve_precision(precision: Precision | str, device: torch.device) -> torch
         raise DeviceError(f"no precision {precision!r}", f"choose one of {', '.join(Precision)}")
     if precision == Precision.FLOAT32:
         return torch.float32
-    if device.type == "cpu":
-        from mbs_cli.models.kernels.lanes import HAS_BFLOAT16
-
-        if HAS_BFLOAT16:
-            return torch.bfloat16
+    if device.type == "cpu" and _cpu_has_bfloat16():
+        return torch.bfloat16
     if precision == Precision.BFLOAT16:
         where = "this CPU" if device.type == "cpu" else device.type
         raise DeviceError(
@@ -44,3 +41,27 @@ def resolve_precision(precision: Precision | str, device: torch.device) -> torch
             "leave it to --precision auto",
         )
     return torch.float32
+
+
+def training_dtype(precision: str, device: torch.device) -> torch.dtype:
+    """The same for training, where any precision may be asked for by name.
+
+    `auto` takes bfloat16 only where there are instructions for it: a CPU without them takes ten
+    times as long as in float32.
+    """
+    import torch
+
+    if precision != Precision.AUTO:
+        dtype: torch.dtype = getattr(torch, precision)
+        return dtype
+    if device.type == "cuda":
+        has_bfloat16 = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        has_bfloat16 = device.type == "cpu" and _cpu_has_bfloat16()
+    return torch.bfloat16 if has_bfloat16 else torch.float32
+
+
+def _cpu_has_bfloat16() -> bool:
+    from mbs_cli.models.kernels.lanes import HAS_BFLOAT16
+
+    return HAS_BFLOAT16

@@ -197,10 +197,11 @@ class TrainConfig:
     device: Literal["auto", "cpu", "cuda", "mps"] = option(
         "Where to compute; auto takes cuda, then mps, then cpu.", default="auto"
     )
-    precision: Literal["float32", "bfloat16", "float16"] = option(
-        "Of matrix products; scan, loss and weights stay float32. float16 needs CUDA, and is for "
-        "GPUs without bfloat16.",
-        default="bfloat16",
+    precision: Literal["auto", "float32", "bfloat16", "float16"] = option(
+        "Of matrix products; scan, loss and weights stay float32. auto takes bfloat16 where the "
+        "device has instructions for it, else float32. float16 needs CUDA, and is for GPUs "
+        "without bfloat16.",
+        default="auto",
     )
     workers: int = option("Processes that mix clips, for each device.", default=1)
     save_minutes: float = option("Minutes between two saves.", default=5.0)

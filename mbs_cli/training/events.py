@@ -28,6 +28,7 @@ class Started:
     model: str
     parameters: int
     device: str
+    precision: str  # of matrix products
     step: int
     best_scores: dict[str, float] = field(default_factory=dict)  # of the run so far
 

@@ -16,6 +16,7 @@ from mbs_cli.audio.stft import stft
 from mbs_cli.errors import CheckpointError
 from mbs_cli.models.checkpoint import load_checkpoint
 from mbs_cli.models.growth import take_over
+from mbs_cli.models.precision import training_dtype
 from mbs_cli.models.registry import build_model
 from mbs_cli.training.config import TrainConfig
 from mbs_cli.training.losses import Part, averaged_items, enhancement_loss
@@ -65,7 +66,8 @@ class Learner:
         self.model = build_model(config.network, config.checkpoint_activations).to(device)
         self.shared_model = self._share_model()
         self.optimizer = make_optimizer(self.model, config)
-        self.scaler = torch.amp.GradScaler(device.type, enabled=config.precision == "float16")
+        self.dtype = training_dtype(config.precision, device)  # of matrix products
+        self.scaler = torch.amp.GradScaler(device.type, enabled=self.dtype is torch.float16)
         self.average = WeightAverage(self.model, config.ema_decay)
         has_metric = config.loss.metric > 0
         self.metric = MetricDiscriminator(config, device, self.processes) if has_metric else None
@@ -205,8 +207,8 @@ class Learner:
         self, noisy: Tensor, target: Tensor, whole: dict[str, Tensor], metric: Part | None
     ) -> dict[str, Tensor]:
         """Add the gradients of a piece of a batch; what it adds to the loss and its parts."""
-        dtype = getattr(torch, self.config.precision)
-        with torch.autocast(self.device.type, dtype, enabled=dtype is not torch.float32):
+        is_mixed = self.dtype is not torch.float32
+        with torch.autocast(self.device.type, self.dtype, enabled=is_mixed):
             estimate = self.shared_model(stft(noisy))
         loss, parts = enhancement_loss(
             estimate.float(), noisy, target, self.config.loss, whole, metric

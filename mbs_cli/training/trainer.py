@@ -131,7 +131,10 @@ class _Run:
         """Step until the end or until asked to stop; validate and save on the way."""
         parameters = sum(parameter.numel() for parameter in self.learner.model.parameters())
         step, best_scores = self.progress.step, self.progress.best_scores
-        self.tell(Started(self.config.model, parameters, str(self.device), step, best_scores))
+        precision = str(self.learner.dtype).removeprefix("torch.")
+        self.tell(
+            Started(self.config.model, parameters, str(self.device), precision, step, best_scores)
+        )
         try:
             return self._loop(should_stop)
         except (OutOfMemory, RuntimeError, MemoryError) as error:

@@ -65,7 +65,7 @@ def frame(columns: int, *events: Event) -> str:
 
 @pytest.mark.parametrize("columns", [40, 60, 80, 200])
 def test_the_live_view_fits_and_shows_everything(columns: int) -> None:
-    text = frame(columns, Started("mbs-net", 10, "cpu", 0), REPORT, VALIDATED)
+    text = frame(columns, Started("mbs-net", 10, "cpu", "float32", 0), REPORT, VALIDATED)
     assert max(map(len, text.splitlines())) <= columns
     for part in (
         *("12.3456", "magnitude", "over attenuation", "nan", "2.34", "1.00e-03"),

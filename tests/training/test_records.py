@@ -240,7 +240,7 @@ def test_the_log_of_a_resumed_run_has_every_step_once(tmp_path: Path) -> None:
 
     def run(step: int, *events: Event) -> list[tuple[str, int | None]]:
         log = JsonLog(path)
-        for event in (Remark("hello"), Started("small", 1, "cpu", step), *events):
+        for event in (Remark("hello"), Started("small", 1, "cpu", "float32", step), *events):
             log.write(event)
         log.close()
         lines = [json.loads(line) for line in path.read_text().splitlines()]
