@@ -13,10 +13,8 @@ from mbs_cli.errors import UsageError
 
 TimeLayer = Literal["mamba", "bidirectional-mamba", "lstm"]
 BandLayer = Literal["mlp", "bidirectional-mamba", "none"]
-Decoder = Literal["magnitude-phase", "magnitude", "magnitude-filter", "complex-3-tap"]
+Decoder = Literal["magnitude-phase", "magnitude", "complex-3-tap"]
 Branches = Literal["shared", "dual"]
-
-FILTER_PAST = 2  # frames that a filter of frames looks back
 
 
 def _check_range(name: str, value: int, low: int, high: int) -> None:
@@ -69,17 +67,6 @@ class MbsNetConfig:
     def is_causal(self) -> bool:
         """Whether no output frame depends on a later input frame."""
         return self.time_layer != "bidirectional-mamba"
-
-    @property
-    def has_filter(self) -> bool:
-        """Whether an estimate is made of neighbouring frames, too."""
-        return self.decoder in {"magnitude-filter", "complex-3-tap"}
-
-    @property
-    def filter_ahead(self) -> int:
-        """How many frames the filter looks ahead: as many as back, where the model may."""
-        looks_ahead = self.decoder == "magnitude-filter" and not self.is_causal
-        return FILTER_PAST if looks_ahead else 0
 
     @property
     def inner_features(self) -> int:

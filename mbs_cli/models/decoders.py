@@ -14,7 +14,6 @@ from torch import Tensor, nn
 
 from mbs_cli.models.band_split import band_index
 from mbs_cli.models.bands import BAND_WIDTHS, BANDS, BINS
-from mbs_cli.models.config import FILTER_PAST
 from mbs_cli.models.kernels.launch import run_shared, runs_fused
 from mbs_cli.models.packing import (
     KernelInput,
@@ -165,34 +164,32 @@ class PhaseDecoder(nn.Module):
         return rotation
 
 
-class FilterDecoder(nn.Module):
-    """A complex filter over neighbouring frames of every bin, which starts as passing it on.
+class ComplexDecoder(nn.Module):
+    """A complex mask over 3 neighbouring frames, this one and the two before it.
 
-    Each output bin is the sum of the taps times their factors (deep filtering along time, Mack &
-    Habets, arXiv 1904.08369): this frame, those before it and perhaps some after it. Harmonics
-    that lie closer than the STFT resolves are told apart by how they turn from frame to frame.
+    Each output bin is the sum of the bin's three taps times their masks (deep filtering along
+    time, Mack & Habets, arXiv 1904.08369), so that the decoder stays causal.
     """
 
-    def __init__(self, features: int, hidden: int, ahead: int) -> None:
+    TAPS = 3
+
+    def __init__(self, features: int, hidden: int) -> None:
         super().__init__()
-        self.offsets = (*range(0, -FILTER_PAST - 1, -1), *range(1, ahead + 1))  # in frames
-        self.decoder = BandDecoder(features, hidden, values=2 * len(self.offsets))
+        self.decoder = BandDecoder(features, hidden, values=2 * self.TAPS)
         with torch.no_grad():
-            self.decoder.weight.zero_()
             self.decoder.bias[0].fill_(1.0)
 
-    def forward(self, features: Tensor, padded: Tensor) -> Tensor:
-        """Estimate (B, F, T, 2) from features (K, B, T, D).
-
-        padded (B, F, past + T + ahead, 2) is the spectrum with the frames around it.
-        """
-        factors = self.decoder(features)
-        frames = factors.shape[-1]
-        estimate = torch.zeros_like(padded[:, :, :frames])
-        for tap, offset in enumerate(self.offsets):
-            first = FILTER_PAST + offset
-            factor = factors[:, 2 * tap : 2 * tap + 2].permute(0, 2, 3, 1)
-            estimate = estimate + rotate(padded[:, :, first : first + frames], factor)
+    def forward(self, features: Tensor, spectrum: Tensor, history: Tensor) -> Tensor:
+        """Estimate (B, F, T, 2) from spectrum (B, F, T, 2) and the two frames before it."""
+        masks = self.decoder(features)
+        padded = torch.cat([history, spectrum], dim=2)
+        frames = spectrum.shape[2]
+        estimate = torch.zeros_like(spectrum)
+        for tap in range(self.TAPS):
+            first = self.TAPS - 1 - tap
+            past = padded[:, :, first : first + frames]
+            real, imaginary = masks[:, 2 * tap], masks[:, 2 * tap + 1]
+            estimate = estimate + rotate(past, torch.stack([real, imaginary], dim=-1))
         return estimate
 
 

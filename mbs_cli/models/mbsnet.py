@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from mbs_cli.errors import UsageError
 from mbs_cli.models.band_split import BandSplit, LevelState
 from mbs_cli.models.bands import BANDS
-from mbs_cli.models.config import FILTER_PAST, MbsNetConfig
-from mbs_cli.models.decoders import FilterDecoder, MagnitudeDecoder, PhaseDecoder, rotate
+from mbs_cli.models.config import MbsNetConfig
+from mbs_cli.models.decoders import ComplexDecoder, MagnitudeDecoder, PhaseDecoder, rotate
 from mbs_cli.models.encoder import Encoder, LayerState
 from mbs_cli.models.kernels.launch import one_thread, runs_fused
 from mbs_cli.models.window import Window
@@ -23,6 +23,7 @@ from mbs_cli.models.window import Window
 # Frames of all signals of a batch together: so few that threads do not pay, so many that what
 # every call costs does not count; more would only take more memory.
 _FEW_FRAMES, _BLOCK_FRAMES = 8, 250
+_PAST_FRAMES = ComplexDecoder.TAPS - 1
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class State:
 
     level: LevelState
     layers: list[LayerState]
-    past_frames: Tensor  # (B, F, 2, 2): the last two input frames, for the filter
+    past_frames: Tensor  # (B, F, 2, 2): the last two input frames, for the complex decoder
 
 
 class MbsNet(nn.Module):
@@ -48,15 +49,13 @@ class MbsNet(nn.Module):
             self.phase_encoder = Encoder(config, checkpoint_activations)
         self.magnitude: MagnitudeDecoder | None = None
         self.phase: PhaseDecoder | None = None
-        self.frame_filter: FilterDecoder | None = None
+        self.complex: ComplexDecoder | None = None
         if config.decoder == "complex-3-tap":
-            self.frame_filter = FilterDecoder(features, hidden, config.filter_ahead)
+            self.complex = ComplexDecoder(features, hidden)
         else:
             self.magnitude = MagnitudeDecoder(features, hidden)
         if config.decoder == "magnitude-phase":
             self.phase = PhaseDecoder(features, hidden)
-        if config.decoder == "magnitude-filter":
-            self.frame_filter = FilterDecoder(features, features // 2, config.filter_ahead)
 
     @property
     def is_causal(self) -> bool:
@@ -104,13 +103,14 @@ class MbsNet(nn.Module):
         window = Window(kept, shown, most)
         features, level = self._split_bands(spectrum, state, window)
         encoded, phase_features, layers = self._encode(features, state, window)
-        padded = self._padded(spectrum, state)
+        padded = torch.cat([self._past_frames(spectrum, state), spectrum[:, :, :shown]], dim=2)
         estimate = spectrum.new_empty(batch, shown, bins, 2).transpose(1, 2)
         for piece in window.pieces(shown):
+            past = padded[:, :, piece.start : piece.start + _PAST_FRAMES]
             estimate[:, :, piece] = self._decode(
-                encoded[:, :, piece], phase_features[:, :, piece], self._around(padded, piece)
+                encoded[:, :, piece], phase_features[:, :, piece], spectrum[:, :, piece], past
             )
-        past = padded[:, :, kept : kept + FILTER_PAST].clone()
+        past = padded[:, :, kept : kept + _PAST_FRAMES].clone()
         return estimate, State(level, layers, past)
 
     def _split_bands(
@@ -139,9 +139,10 @@ class MbsNet(nn.Module):
     def _run(self, spectrum: Tensor, state: State | None) -> tuple[Tensor, State]:
         features, level = self.band_split(spectrum, state.level if state else None)
         encoded, phase_features, layers = self._encode(features, state)
-        padded, frames = self._padded(spectrum, state), spectrum.shape[2]
-        estimate = self._decode(encoded, phase_features, padded)
-        return estimate, State(level, layers, padded[:, :, frames : frames + FILTER_PAST])
+        past = self._past_frames(spectrum, state)
+        estimate = self._decode(encoded, phase_features, spectrum, past)
+        past = torch.cat([past, spectrum], dim=2)[:, :, -_PAST_FRAMES:]
+        return estimate, State(level, layers, past)
 
     def _encode(
         self, features: Tensor, state: State | None, window: Window | None = None
@@ -159,23 +160,18 @@ class MbsNet(nn.Module):
         phase_features, more = self.phase_encoder(features, phase_states, window)
         return encoded, phase_features, layers + more
 
-    def _padded(self, spectrum: Tensor, state: State | None) -> Tensor:
-        """A spectrum (B, F, T, 2) after the frames before it, and before silence: the filter's."""
-        batch, bins = spectrum.shape[:2]
-        past = state.past_frames if state else spectrum.new_zeros(batch, bins, FILTER_PAST, 2)
-        ahead = spectrum.new_zeros(batch, bins, self.config.filter_ahead, 2)
-        return torch.cat([past, spectrum, ahead], dim=2)
+    @staticmethod
+    def _past_frames(spectrum: Tensor, state: State | None) -> Tensor:
+        if state is not None:
+            return state.past_frames
+        return spectrum.new_zeros(*spectrum.shape[:2], _PAST_FRAMES, 2)
 
-    def _around(self, padded: Tensor, frames: slice) -> Tensor:
-        """Of what is padded, these frames of the spectrum with those around them."""
-        return padded[:, :, frames.start : frames.stop + FILTER_PAST + self.config.filter_ahead]
-
-    def _decode(self, encoded: Tensor, phase_features: Tensor, padded: Tensor) -> Tensor:
-        """The estimate (B, F, T, 2) for T frames, given with those around them."""
-        frames = encoded.shape[2]
-        estimate = padded[:, :, FILTER_PAST : FILTER_PAST + frames]
-        if self.frame_filter is not None:
-            estimate = self.frame_filter(encoded, padded)
-        if self.magnitude is not None:
-            estimate = estimate * self.magnitude(encoded)[..., None]
+    def _decode(
+        self, encoded: Tensor, phase_features: Tensor, spectrum: Tensor, past: Tensor
+    ) -> Tensor:
+        if self.complex is not None:
+            estimate: Tensor = self.complex(encoded, spectrum, past)
+            return estimate
+        assert self.magnitude is not None
+        estimate = spectrum * self.magnitude(encoded)[..., None]
         return estimate if self.phase is None else rotate(estimate, self.phase(phase_features))

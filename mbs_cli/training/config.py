@@ -42,7 +42,6 @@ WEIGHTS = (
     "consistency",
     "over_attenuation",
     "loudness",
-    "residual",
     "metric",
 )
 
@@ -88,11 +87,6 @@ class LossConfig:
         "Weight of loudness that differs as a listener hears it, in points of quality.",
         default=2.0,
         flag="--loudness-weight",
-    )
-    residual: float = option(
-        "Weight of noise that is left where nothing is wanted, in bels.",
-        default=0.0,
-        flag="--residual-weight",
     )
     metric: float = option(
         "Weight of the distance of a discriminator's guess of PESQ from perfect.",

@@ -13,7 +13,6 @@ from torch import Tensor
 from mbs_cli.training.config import WEIGHTS, LossConfig
 from mbs_cli.training.loudness_loss import loudness_error
 from mbs_cli.training.phase_loss import phase_error
-from mbs_cli.training.residual_loss import residual_noise
 from mbs_cli.training.spectra import Comparison, compare, is_audible, level_scale
 
 _BEST_RATIO = 1e-3  # an error 30 dB below the target earns no more: clean input is not chased
@@ -98,10 +97,6 @@ def _loudness_error(comparison: Comparison) -> Tensor:
     return torch.where(audible, points, 0.0).sum() / audible.sum().clamp_min(1)
 
 
-def _residual_noise(comparison: Comparison) -> Tensor:
-    return residual_noise(comparison.heard.power, comparison.wanted.power).mean()
-
-
 def _over_attenuation(comparison: Comparison) -> Tensor:
     """What is missing from the target's magnitudes; too much is no fault here.
 
@@ -122,7 +117,6 @@ _PARTS: dict[str, Part] = {
     "consistency": _inconsistency,
     "over_attenuation": _over_attenuation,
     "loudness": _loudness_error,
-    "residual": _residual_noise,
 }
 
 

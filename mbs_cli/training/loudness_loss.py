@@ -6,7 +6,7 @@ Stemerdink, J. Audio Eng. Soc. 42, 1994; Rix et al., ICASSP 2001; as a loss: Mar
 IEEE Signal Processing Letters 25, 2018): small differences are masked by what is heard anyway,
 what is added disturbs more than what is missing, and the worst frames of a moment decide.
 
-Letters: B batch, F = 257 frequency bins, T frames, K = 43 bands of half a Bark.
+Letters: B batch, F = 257 frequency bins, T frames, K = 42 bands of half a Bark.
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mbs_cli.training.critical_bands import BAND_BARK, band_middles_hz, band_shares
+from mbs_cli.audio.parameters import BINS, SAMPLE_RATE_HZ
 
+_BAND_BARK = 0.5
 _LISTENING_DB = 79.0  # sound pressure level of what is wanted
 _EXPONENT = 0.23  # of loudness by intensity
 _SONE_HZ, _SONE_DB = 1000.0, 40.0  # this tone has a loudness of 1 sone
@@ -40,7 +41,7 @@ def loudness_error(heard: Tensor, wanted: Tensor) -> Tensor:
 
     Both are scaled as brings what is wanted, which must not be silent, to the level of listening.
     """
-    bands, threshold = band_shares(heard.device), _threshold_of_bands(heard.device)
+    bands, threshold = _ear(heard.device)
     scale = 10 ** (_LISTENING_DB / 10) / wanted.sum(1).mean(1).clamp_min(_FLOOR)[:, None, None]
     heard, wanted = bands @ (heard * scale), bands @ (wanted * scale)  # (B, K, T)
     level = _audible(wanted, threshold)  # (B, 1, T)
@@ -52,7 +53,7 @@ def loudness_error(heard: Tensor, wanted: Tensor) -> Tensor:
     difference = ((heard_sone - wanted_sone).abs() - masked).clamp_min(0)
     added = ((heard + _ADDED_FLOOR) / (wanted + _ADDED_FLOOR)) ** _ADDED_EXPONENT
     added = torch.where(added < _ADDED_LEAST, 0.0, added.clamp_max(_ADDED_MOST))
-    whole = BAND_BARK * len(threshold)
+    whole = _BAND_BARK * len(threshold)
     tolerance = ((level[:, 0] + _LOUD_FLOOR) / _LOUD) ** _LOUD_EXPONENT
     differences = whole * (difference.square().mean(1) + _FLOOR).sqrt() / tolerance
     additions = whole * (difference * added).mean(1) / tolerance
@@ -60,9 +61,21 @@ def loudness_error(heard: Tensor, wanted: Tensor) -> Tensor:
 
 
 @cache
-def _threshold_of_bands(device: torch.device) -> Tensor:
-    """The threshold in quiet, an intensity (K, 1)."""
-    return _threshold(band_middles_hz()).to(device)
+def _ear(device: torch.device) -> tuple[Tensor, Tensor]:
+    """The share of each bin in each band (K, F) and the threshold in quiet, an intensity (K, 1)."""
+    edges_hz = (torch.arange(BINS + 1) - 0.5) * SAMPLE_RATE_HZ / 2 / (BINS - 1)
+    edges = _bark(edges_hz.clamp(0, SAMPLE_RATE_HZ / 2)).clamp_min(0)
+    low = torch.arange(0, float(edges[-1]), _BAND_BARK)[:, None]
+    overlap = torch.minimum(low + _BAND_BARK, edges[1:]) - torch.maximum(low, edges[:-1])
+    bands = overlap.clamp_min(0) / (edges[1:] - edges[:-1]).clamp_min(_FLOOR)
+    middle = low + _BAND_BARK / 2
+    threshold = _threshold(1960 * (middle + 0.53) / (26.28 - middle))
+    return bands.to(device), threshold.to(device)
+
+
+def _bark(hertz: Tensor) -> Tensor:
+    """Traunmueller, J. Acoust. Soc. Am. 88 (1990)."""
+    return 26.81 * hertz / (1960 + hertz) - 0.53
 
 
 def _threshold(hertz: Tensor) -> Tensor:
@@ -86,7 +99,7 @@ def _loudness(intensity: Tensor, threshold: Tensor) -> Tensor:
 def _sone() -> float:
     """The loudness of 1 sone before scaling."""
     tone = torch.tensor(10 ** (_SONE_DB / 10))
-    return float(_zwicker(tone, _threshold(torch.tensor(_SONE_HZ)))) * BAND_BARK
+    return float(_zwicker(tone, _threshold(torch.tensor(_SONE_HZ)))) * _BAND_BARK
 
 
 def _zwicker(intensity: Tensor, threshold: Tensor) -> Tensor:

@@ -27,7 +27,6 @@ FORMS = {
     **PRESETS,
     "lstm": replace(MBS_NET, time_layer="lstm", band_layer="none"),
     "complex": replace(MBS_NET, decoder="complex-3-tap", band_layer_every=2),
-    "filter": replace(MBS_NET, decoder="magnitude-filter"),
     "magnitude": replace(MBS_NET, decoder="magnitude", band_layer="bidirectional-mamba"),
     "dual": replace(MBS_NET, branches="dual", expand=2, states=5),
     "odd sizes": replace(MBS_NET, features=19, states=3, decoder_hidden=21),
@@ -38,7 +37,6 @@ SMALL_BOTH_WAYS = replace(
 BOTH_WAYS = {
     "mlp": SMALL_BOTH_WAYS,
     "complex": replace(SMALL_BOTH_WAYS, decoder="complex-3-tap", band_layer="none"),
-    "filter": replace(SMALL_BOTH_WAYS, decoder="magnitude-filter"),
     "dual": replace(
         SMALL_BOTH_WAYS, branches="dual", band_layer="bidirectional-mamba", band_layer_every=2
     ),

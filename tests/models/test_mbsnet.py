@@ -25,8 +25,6 @@ FORMS = [
     replace(SMALL, time_layer="bidirectional-mamba", band_layer="bidirectional-mamba"),
     replace(SMALL, time_layer="lstm", band_layer="none"),
     replace(SMALL, decoder="complex-3-tap", band_layer_every=2),
-    replace(SMALL, decoder="magnitude-filter"),
-    replace(SMALL, decoder="magnitude-filter", time_layer="bidirectional-mamba"),
     replace(SMALL, decoder="magnitude"),
     replace(SMALL, branches="dual", expand=2),
 ]

@@ -28,10 +28,6 @@ CONFIGS: dict[str, ModelConfig] = {
     "lstm": replace(SMALL, time_layer="lstm", band_layer="none"),
     "complex": replace(SMALL, decoder="complex-3-tap", band_layer_every=2),
     "magnitude": replace(SMALL, decoder="magnitude"),
-    "filter": replace(SMALL, decoder="magnitude-filter"),
-    "filter ahead": replace(
-        SMALL, decoder="magnitude-filter", time_layer="bidirectional-mamba"
-    ),
     "dual": replace(SMALL, branches="dual", expand=2),
     "bands": replace(SMALL, band_layer="bidirectional-mamba"),
     "bidirectional": replace(

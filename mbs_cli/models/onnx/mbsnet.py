@@ -14,9 +14,7 @@ from torch import nn
 
 from mbs_cli.audio.parameters import FRAMES_PER_SECOND
 from mbs_cli.models.band_split import COMPRESSION, FLOOR, LEVEL_SECONDS, BandSplit
-from mbs_cli.models.bands import BINS
-from mbs_cli.models.config import FILTER_PAST
-from mbs_cli.models.decoders import UNIT_FLOOR, BandDecoder, FilterDecoder
+from mbs_cli.models.decoders import UNIT_FLOOR, BandDecoder, ComplexDecoder
 from mbs_cli.models.encoder import BandMamba, BandMixer, Encoder, LstmLayer
 from mbs_cli.models.mamba import MambaLayer
 from mbs_cli.models.mbsnet import MbsNet
@@ -47,15 +45,15 @@ def mbs_net(model: MbsNet, spectrum: Value, states: States) -> tuple[Value, Stat
         phase_features, more = _encode(model.phase_encoder, features, names[count:], states)
         after |= more
     after[LEVEL] = level
-    estimate = spectrum
-    if model.frame_filter is not None:
-        past = graph.concat(states[PAST_FRAMES], spectrum, axis=0)
-        after[PAST_FRAMES] = past.slice(-FILTER_PAST)
-        estimate = _filter(model.frame_filter, encoded, spectrum, past)
-    if model.magnitude is not None:
-        gated = encoded * linear(encoded, model.magnitude.head).apply("Sigmoid")
-        gain = _decode(model.magnitude.decoder, gated, spectrum).apply("Sigmoid")
-        estimate = estimate * (gain * 2.0)
+    if model.complex is not None:
+        past = states[PAST_FRAMES]
+        padded = graph.concat(past, spectrum, axis=0)
+        after[PAST_FRAMES] = padded.slice(1 - ComplexDecoder.TAPS)
+        return _filter(model.complex, encoded, spectrum, padded), after
+    assert model.magnitude is not None
+    gated = encoded * linear(encoded, model.magnitude.head).apply("Sigmoid")
+    gain = _decode(model.magnitude.decoder, gated, spectrum).apply("Sigmoid")
+    estimate = spectrum * (gain * 2.0)
     if model.phase is None:
         return estimate, after
     gated = phase_features * linear(phase_features, model.phase.head).apply("Tanh")
@@ -141,16 +139,11 @@ def _decode(decoder: BandDecoder, features: Value, spectrum: Value) -> Value:
     return values + array(decoder.bias.T)
 
 
-def _filter(decoder: FilterDecoder, features: Value, spectrum: Value, past: Value) -> Value:
-    """The estimate of a spectrum (T, B, F, 2); `past` is it after the frames before it."""
-    graph, ahead = spectrum.graph, max(decoder.offsets)
-    padded = past
-    if ahead:
-        silence = graph.zeros(ahead, spectrum.lengths(1, 2), BINS, 2)
-        padded = graph.concat(past, silence, axis=0)
-    factors = _decode(decoder.decoder, features, spectrum).split([2] * len(decoder.offsets))
-    estimate = rotate(spectrum, factors[0])
-    for offset, factor in zip(decoder.offsets[1:], factors[1:], strict=True):
-        shifted = padded.slice(FILTER_PAST + offset, (offset - ahead) or None)
-        estimate = estimate + rotate(shifted, factor)
+def _filter(decoder: ComplexDecoder, features: Value, spectrum: Value, padded: Value) -> Value:
+    """The estimate of a spectrum (T, B, F, 2), given with the frames before it as `padded`."""
+    masks = _decode(decoder.decoder, features, spectrum).split([2] * decoder.TAPS)
+    most = decoder.TAPS - 1
+    estimate = rotate(spectrum, masks[0])
+    for tap in range(1, decoder.TAPS):
+        estimate = estimate + rotate(padded.slice(most - tap, -tap), masks[tap])
     return estimate

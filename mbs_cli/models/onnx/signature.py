@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from mbs_cli.audio.parameters import BINS
 from mbs_cli.models.bands import BANDS
-from mbs_cli.models.config import FILTER_PAST, MbsNetConfig, ModelConfig
+from mbs_cli.models.config import MbsNetConfig, ModelConfig
 
 Shape = tuple[int | str, ...]
 
@@ -19,6 +19,7 @@ NEXT = "next_"  # begins the name of a state that comes out
 LEVEL, PAST_FRAMES = "level", "past_frames"  # states
 _SPECTRUM_SHAPE: Shape = (FRAMES, SIGNALS, BINS, 2)
 _CONVOLUTION_PAST = 3  # steps, one less than the taps of a Mamba block
+_FILTER_PAST = 2  # frames, one less than the taps of the complex decoder
 
 
 class Form(StrEnum):
@@ -46,8 +47,8 @@ def state_shapes(config: MbsNetConfig) -> dict[str, Shape]:
     for layer in range(config.layers * (2 if config.branches == "dual" else 1)):
         names = layer_states(config, layer)
         shapes |= zip(names, (first, second), strict=True)
-    if config.has_filter:
-        shapes[PAST_FRAMES] = (FILTER_PAST, SIGNALS, BINS, 2)
+    if config.decoder == "complex-3-tap":
+        shapes[PAST_FRAMES] = (_FILTER_PAST, SIGNALS, BINS, 2)
     return shapes
 
 
