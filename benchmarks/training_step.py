@@ -3,9 +3,9 @@
     python benchmarks/training_step.py [--models mbs-net mbs-net-bidirectional] [--batch 4]
                                        [--seconds 2] [--rounds 5]
 
-On one thread, with products in bfloat16: processor seconds of forward pass, loss and backward
-pass, the smallest of the rounds, all forms in turn; and what is kept for the backward pass, beside
-the weights. With and without checkpointed activations.
+On one thread, products as `mbs train` has them (`--precision auto`): processor seconds of forward
+pass, loss and backward pass, the smallest of the rounds, all forms in turn; and what is kept for
+the backward pass, beside the weights. With and without checkpointed activations.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from mbs_cli.audio.stft import stft
 from mbs_cli.device import limit_threads
 from mbs_cli.models import encoder, mamba
 from mbs_cli.models.config import PRESETS
+from mbs_cli.models.precision import training_dtype
 from mbs_cli.models.registry import build_model
 from mbs_cli.profiling.kept_bytes import kept_bytes_beside
 from mbs_cli.training.config import LossConfig
@@ -47,7 +48,8 @@ def layers_of(kind: str) -> Iterator[None]:
 
 
 def loss_of(model: nn.Module, noisy: Tensor) -> Tensor:
-    with torch.autocast("cpu", torch.bfloat16):
+    dtype = training_dtype("auto", noisy.device)
+    with torch.autocast("cpu", dtype, enabled=dtype is not torch.float32):
         estimate = model(stft(noisy))
     return enhancement_loss(estimate.float(), noisy, 0.5 * noisy, LossConfig())[0]
 

@@ -61,6 +61,13 @@ def training_dtype(precision: str, device: torch.device) -> torch.dtype:
     return torch.bfloat16 if has_bfloat16 else torch.float32
 
 
+def emulates_bfloat16(dtype: torch.dtype, device: torch.device) -> bool:
+    """Whether the CPU makes up for the instructions that it lacks."""
+    import torch
+
+    return dtype is torch.bfloat16 and device.type == "cpu" and not _cpu_has_bfloat16()
+
+
 def _cpu_has_bfloat16() -> bool:
     from mbs_cli.models.kernels.lanes import HAS_BFLOAT16
 

@@ -11,6 +11,7 @@ from mbs_cli.errors import OutOfMemory, UsageError
 from mbs_cli.memory import is_out_of_memory
 from mbs_cli.models.kernels.launch import training_kernels_need_compiling
 from mbs_cli.models.mamba import has_scan
+from mbs_cli.models.precision import emulates_bfloat16
 from mbs_cli.training.config import TrainConfig
 from mbs_cli.training.environment import is_first_process
 from mbs_cli.training.events import (
@@ -94,6 +95,8 @@ class _Run:
         tell(self.data.report)
         torch.manual_seed(config.seed)
         self.learner = Learner(config, device, processes)
+        if emulates_bfloat16(self.learner.dtype, device):
+            tell(Remark("this CPU has no instructions for bfloat16: --precision float32 is faster"))
         if config.init is not None and not resume:
             taken = self.learner.start_from(config.init)
             if config.grow:

@@ -18,7 +18,12 @@ from mbs_cli.errors import DeviceError
 from mbs_cli.models.kernels.lanes import HAS_BFLOAT16
 from mbs_cli.models.mbsnet import MbsNet
 from mbs_cli.models.packing import set_precision
-from mbs_cli.models.precision import Precision, resolve_precision
+from mbs_cli.models.precision import (
+    Precision,
+    emulates_bfloat16,
+    resolve_precision,
+    training_dtype,
+)
 
 needs_bfloat16 = pytest.mark.skipif(not HAS_BFLOAT16, reason="a CPU without AVX512-BF16")
 AUDIBLE_DB = -45.0
@@ -128,3 +133,16 @@ def test_the_command_names_the_precisions(run_mbs: Callable[..., Any], noisy_fil
     done = run_mbs("enhance", noisy_file, "-o", "out", "--precision", "float16")
     assert done.returncode == 2
     assert "'auto', 'float32', 'bfloat16'" in done.stderr
+
+
+def test_training_takes_bfloat16_only_where_the_cpu_has_it() -> None:
+    assert training_dtype("auto", CPU) is (torch.bfloat16 if HAS_BFLOAT16 else torch.float32)
+    assert not emulates_bfloat16(training_dtype("auto", CPU), CPU)
+
+
+@pytest.mark.parametrize("name", ["float32", "bfloat16", "float16"])
+def test_training_takes_what_is_asked_for(name: str) -> None:
+    assert training_dtype(name, CPU) is getattr(torch, name)
+    assert emulates_bfloat16(training_dtype(name, CPU), CPU) == (
+        name == "bfloat16" and not HAS_BFLOAT16
+    )

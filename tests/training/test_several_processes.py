@@ -76,7 +76,7 @@ def test_a_process_that_dies_ends_the_job_and_a_restart_goes_on(config: TrainCon
     _, errors = process.communicate(timeout=600)
     assert process.returncode == 0, errors
     assert "rank 0: another process of this run is gone" in errors
-    assert re.search(r"parameters on cpu, from step [1-9]", errors)
+    assert re.search(r"parameters on cpu in b?float\d+, from step [1-9]", errors)
     assert "step 20: done" in errors
 
 
