@@ -46,7 +46,7 @@ def print_tables(report: Report) -> None:
         Text(
             f"{machine.device_name}, {machine.device}, {show_bytes(machine.memory_bytes)}, "
             f"{machine.threads} threads, torch {machine.versions['torch']}, "
-            f"scan: {machine.scan_implementation}"
+            f"scan: {machine.scan_implementation}, training in {machine.training_precision}"
         )
     )
     for table in _tables(report):

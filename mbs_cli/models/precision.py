@@ -61,6 +61,11 @@ def training_dtype(precision: str, device: torch.device) -> torch.dtype:
     return torch.bfloat16 if has_bfloat16 else torch.float32
 
 
+def dtype_name(dtype: torch.dtype) -> str:
+    """As in `Precision`."""
+    return str(dtype).removeprefix("torch.")
+
+
 def emulates_bfloat16(dtype: torch.dtype, device: torch.device) -> bool:
     """Whether the CPU makes up for the instructions that it lacks."""
     import torch

@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 
 from mbs_cli import __version__
+from mbs_cli.models.precision import Precision, dtype_name, training_dtype
 from mbs_cli.models.scan import default_implementation
 from mbs_cli.profiling.device_memory import total_bytes
 from mbs_cli.profiling.results import Machine
@@ -30,6 +31,7 @@ def describe_machine(device: torch.device, threads: int | None) -> Machine:
         memory_bytes=total_bytes(device),
         threads=threads or torch.get_num_threads(),
         scan_implementation=default_implementation(device),
+        training_precision=dtype_name(training_dtype(Precision.AUTO, device)),
         platform=platform.platform(),
         versions=versions,
     )

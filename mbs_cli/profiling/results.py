@@ -129,6 +129,7 @@ class Machine:
     memory_bytes: int
     threads: int
     scan_implementation: str
+    training_precision: str  # of matrix products in the steps measured
     platform: str
     versions: dict[str, str]
 

@@ -11,7 +11,7 @@ from mbs_cli.errors import OutOfMemory, UsageError
 from mbs_cli.memory import is_out_of_memory
 from mbs_cli.models.kernels.launch import training_kernels_need_compiling
 from mbs_cli.models.mamba import has_scan
-from mbs_cli.models.precision import emulates_bfloat16
+from mbs_cli.models.precision import dtype_name, emulates_bfloat16
 from mbs_cli.training.config import TrainConfig
 from mbs_cli.training.environment import is_first_process
 from mbs_cli.training.events import (
@@ -134,7 +134,7 @@ class _Run:
         """Step until the end or until asked to stop; validate and save on the way."""
         parameters = sum(parameter.numel() for parameter in self.learner.model.parameters())
         step, best_scores = self.progress.step, self.progress.best_scores
-        precision = str(self.learner.dtype).removeprefix("torch.")
+        precision = dtype_name(self.learner.dtype)
         self.tell(
             Started(self.config.model, parameters, str(self.device), precision, step, best_scores)
         )

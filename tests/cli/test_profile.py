@@ -34,6 +34,7 @@ def test_a_preset_and_a_checkpoint(
     assert [row["batch_size"] for row in model["sweep"]] == [1, 2]
     assert model["sweep"][0]["peak_bytes"] < model["sweep"][1]["peak_bytes"]
     assert report["machine"]["scan_implementation"] == "cpu"
+    assert report["machine"]["training_precision"] in {"float32", "bfloat16"}
     assert report["command"].startswith("mbs profile")
     for title in ("Models", "by component", "Memory of one training step", "naive scan", "Speed"):
         assert title in result.stdout
