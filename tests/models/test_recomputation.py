@@ -7,16 +7,19 @@ import torch
 from torch import Tensor
 
 from mbs_cli.models.config import PRESETS
+from mbs_cli.models.precision import training_dtype
 from mbs_cli.models.registry import build_model
 from mbs_cli.profiling.kept_bytes import kept_bytes_beside
 
 
 def run(preset: str, checkpoint_activations: bool) -> tuple[list[Tensor], int]:
-    """Gradients of one step in bfloat16 autocast, and the bytes kept for it."""
+    """Gradients of one step in the precision of training, and the bytes kept for it."""
     torch.manual_seed(0)
     model = build_model(PRESETS[preset], checkpoint_activations)
     spectrum = torch.randn(1, 257, 20, 2)
-    with kept_bytes_beside(model.parameters()) as kept, torch.autocast("cpu", torch.bfloat16):
+    dtype = training_dtype("auto", spectrum.device)
+    autocast = torch.autocast("cpu", dtype, enabled=dtype is not torch.float32)
+    with kept_bytes_beside(model.parameters()) as kept, autocast:
         loss = model(spectrum).float().square().mean()
     loss.backward()
     gradients = [parameter.grad for parameter in model.parameters()]
