@@ -32,7 +32,7 @@ from mbs_cli.models.mbsnet import MbsNet
 from mbs_cli.models.onnx.export import export_model
 from mbs_cli.models.onnx.session import OnnxModel
 from mbs_cli.models.packing import set_precision
-from mbs_cli.models.precision import Precision, resolve_precision
+from mbs_cli.models.precision import Precision, dtype_name, resolve_precision
 from mbs_cli.models.registry import build_model
 
 CALL_FRAMES = (1, 4, 16)
@@ -54,7 +54,7 @@ def ways_to_run(preset: str, folder: Path) -> dict[str, nn.Module]:
     for dtype in {torch.float32, best}:
         model, _ = load_checkpoint(checkpoint)
         set_precision(model, dtype)
-        ways[str(dtype).removeprefix("torch.")] = model.eval()
+        ways[dtype_name(dtype)] = model.eval()
     return ways
 
 

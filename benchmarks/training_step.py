@@ -25,7 +25,7 @@ from mbs_cli.audio.stft import stft
 from mbs_cli.device import limit_threads
 from mbs_cli.models import encoder, mamba
 from mbs_cli.models.config import PRESETS
-from mbs_cli.models.precision import training_dtype
+from mbs_cli.models.precision import products_in, training_dtype
 from mbs_cli.models.registry import build_model
 from mbs_cli.profiling.kept_bytes import kept_bytes_beside
 from mbs_cli.training.config import LossConfig
@@ -48,8 +48,7 @@ def layers_of(kind: str) -> Iterator[None]:
 
 
 def loss_of(model: nn.Module, noisy: Tensor) -> Tensor:
-    dtype = training_dtype("auto", noisy.device)
-    with torch.autocast("cpu", dtype, enabled=dtype is not torch.float32):
+    with products_in(training_dtype("auto", noisy.device), noisy.device):
         estimate = model(stft(noisy))
     return enhancement_loss(estimate.float(), noisy, 0.5 * noisy, LossConfig())[0]
 

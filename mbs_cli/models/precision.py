@@ -61,6 +61,13 @@ def training_dtype(precision: str, device: torch.device) -> torch.dtype:
     return torch.bfloat16 if has_bfloat16 else torch.float32
 
 
+def products_in(dtype: torch.dtype, device: torch.device) -> torch.autocast:
+    """A context in which matrix products have factors of that dtype."""
+    import torch
+
+    return torch.autocast(device.type, dtype, enabled=dtype is not torch.float32)
+
+
 def dtype_name(dtype: torch.dtype) -> str:
     """As in `Precision`."""
     return str(dtype).removeprefix("torch.")

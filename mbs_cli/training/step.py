@@ -16,7 +16,7 @@ from mbs_cli.audio.stft import stft
 from mbs_cli.errors import CheckpointError
 from mbs_cli.models.checkpoint import load_checkpoint
 from mbs_cli.models.growth import take_over
-from mbs_cli.models.precision import training_dtype
+from mbs_cli.models.precision import products_in, training_dtype
 from mbs_cli.models.registry import build_model
 from mbs_cli.training.config import TrainConfig
 from mbs_cli.training.losses import Part, averaged_items, enhancement_loss
@@ -207,8 +207,7 @@ class Learner:
         self, noisy: Tensor, target: Tensor, whole: dict[str, Tensor], metric: Part | None
     ) -> dict[str, Tensor]:
         """Add the gradients of a piece of a batch; what it adds to the loss and its parts."""
-        is_mixed = self.dtype is not torch.float32
-        with torch.autocast(self.device.type, self.dtype, enabled=is_mixed):
+        with products_in(self.dtype, self.device):
             estimate = self.shared_model(stft(noisy))
         loss, parts = enhancement_loss(
             estimate.float(), noisy, target, self.config.loss, whole, metric

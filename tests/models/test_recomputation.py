@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from mbs_cli.models.config import PRESETS
-from mbs_cli.models.precision import training_dtype
+from mbs_cli.models.precision import products_in, training_dtype
 from mbs_cli.models.registry import build_model
 from mbs_cli.profiling.kept_bytes import kept_bytes_beside
 
@@ -17,9 +17,8 @@ def run(preset: str, checkpoint_activations: bool) -> tuple[list[Tensor], int]:
     torch.manual_seed(0)
     model = build_model(PRESETS[preset], checkpoint_activations)
     spectrum = torch.randn(1, 257, 20, 2)
-    dtype = training_dtype("auto", spectrum.device)
-    autocast = torch.autocast("cpu", dtype, enabled=dtype is not torch.float32)
-    with kept_bytes_beside(model.parameters()) as kept, autocast:
+    products = products_in(training_dtype("auto", spectrum.device), spectrum.device)
+    with kept_bytes_beside(model.parameters()) as kept, products:
         loss = model(spectrum).float().square().mean()
     loss.backward()
     gradients = [parameter.grad for parameter in model.parameters()]
