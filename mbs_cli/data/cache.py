@@ -82,6 +82,10 @@ class AudioStore:
         """How many samples a clip has."""
         return self.clips[number].length
 
+    def peak(self, number: int) -> float:
+        """The largest magnitude in a clip."""
+        return self.clips[number].peak
+
     def read(self, number: int, start: int = 0, count: int | None = None) -> NDArray[np.float32]:
         """Samples of one clip as they are in its file, from `start`, at most `count`."""
         clip = self.clips[number]

@@ -31,6 +31,8 @@ _BABBLE_VOICES = (3, 8)
 _FEWEST_SPEAKERS = 4  # of whom babble can be made
 _SPEED_CHANGE = 0.15  # at most
 _ACTIVE_BELOW_PEAK_DB = 30.0  # frames quieter than the loudest by more count as pauses
+_PAUSE = 0.01  # a stretch whose peak is 40 dB below its clip's is a pause, and drawn again
+_MOST_DRAWS = 30  # of a stretch that is no pause: a recording may be little else
 
 
 def active_rms(speech: Samples) -> float:
@@ -65,6 +67,9 @@ class ClipSource(Protocol):
     def length(self, number: int) -> int:
         """How many samples a clip has."""
 
+    def peak(self, number: int) -> float:
+        """The largest magnitude in a clip; 0 if it is not known."""
+
     def read(self, number: int, start: int = 0, count: int | None = None) -> Samples:
         """Samples of one clip from `start`, at most `count`."""
 
@@ -95,21 +100,30 @@ class GroupSampler:
         """A stretch of that length from one group.
 
         A random part of a clip, or several strung together with pauses of up to `gap` samples.
+        Pauses of the recordings are passed over: made as loud as speech, they would be hiss.
         """
         pieces: list[Samples] = []
         missing = samples
         while missing > 0:
-            place = int(np.searchsorted(self.within[group], rng.random()))
-            clip = int(self.groups[group][min(place, len(self.groups[group]) - 1)])
-            spare = self.source.length(clip) - missing
-            start = int(rng.integers(0, spare + 1)) if spare > 0 else 0
-            pieces.append(self.source.read(clip, start, missing))
+            pieces.append(self._draw_piece(rng, missing, group))
             missing -= pieces[-1].shape[-1]
             if gap and missing > 0:
                 pause = min(int(rng.integers(0, gap + 1)), missing)
                 pieces.append(np.zeros((*pieces[-1].shape[:-1], pause), np.float32))
                 missing -= pause
         return np.concatenate(pieces, axis=-1)
+
+    def _draw_piece(self, rng: np.random.Generator, most: int, group: int) -> Samples:
+        """A random part of one clip, or all of it; no pause if there is anything else."""
+        for _ in range(_MOST_DRAWS):
+            place = int(np.searchsorted(self.within[group], rng.random()))
+            clip = int(self.groups[group][min(place, len(self.groups[group]) - 1)])
+            spare = self.source.length(clip) - most
+            start = int(rng.integers(0, spare + 1)) if spare > 0 else 0
+            piece = self.source.read(clip, start, most)
+            if np.abs(piece).max() >= _PAUSE * self.source.peak(clip):
+                break
+        return piece
 
 
 def sampler_of(recordings: Sequence[Recording], store: AudioStore) -> GroupSampler:

@@ -31,6 +31,10 @@ class PairStore:
         """How many samples a pair has."""
         return min(self.noisy.length(number), self.clean.length(number))
 
+    def peak(self, number: int) -> float:
+        """The largest magnitude on the noisy side of a pair."""
+        return self.noisy.peak(number)
+
     def read(self, number: int, start: int = 0, count: int | None = None) -> Samples:
         """Samples (2, S) of one pair from `start`, at most `count`."""
         last = self.length(number) if count is None else min(self.length(number), start + count)
@@ -47,6 +51,10 @@ class PairNoise:
 
     def __len__(self) -> int:
         return len(self._pairs)
+
+    def peak(self, number: int) -> float:
+        """Not known without a look at all of it."""
+        return 0.0
 
     def read(self, number: int, start: int = 0, count: int | None = None) -> Samples:
         """Samples (S,) of the noise of one pair from `start`, at most `count`."""

@@ -24,9 +24,10 @@ _NAMES_SHOWN = 4
 def groups_of(names: Sequence[str]) -> list[str]:
     """The speaker of every file, by relative path: its folder, or a VoiceBank-like name.
 
-    Names count where all files lie in one folder and every name begins with a speaker.
+    Of LibriSpeech's folders, speaker and chapter, the speaker counts. Names count where all files
+    lie in one folder and every name begins with a speaker.
     """
-    folders = [str(PurePosixPath(name).parent) for name in names]
+    folders = [_folder_of(PurePosixPath(name)) for name in names]
     if len(set(folders)) > 1:
         return folders
     matches = [_SPEAKER_IN_NAME.match(PurePosixPath(name).name) for name in names]
@@ -34,24 +35,37 @@ def groups_of(names: Sequence[str]) -> list[str]:
     return speakers if len(speakers) == len(names) else folders
 
 
+def _folder_of(path: PurePosixPath) -> str:
+    """The folder, or the one around it if the file is named for both, as 19/198/19-198-0001."""
+    chapter, speaker = path.parent, path.parent.parent
+    is_named_for_both = speaker.name and any(
+        path.name.startswith(f"{speaker.name}{mark}{chapter.name}{mark}") for mark in "-_"
+    )
+    return str(speaker if is_named_for_both else chapter)
+
+
 def hold_out(whole: Split) -> tuple[Split, Split, str]:
     """A training and a validation split, and how they came about.
 
     Of VoiceBank, p286 and p287 validate. Of other pairs every 20th speaker does, or two of fewer
-    than 40; of speech and noise every 20th speaker and every 20th kind of noise. Files of a single
-    group are held out one by one. Raises DataError if nothing would be left to train on.
+    than 40; of speech and noise every 20th speaker and every 20th kind of noise. Files that are of
+    nobody in particular or all of a single group are held out one by one, and so is noise of fewer
+    than 20 kinds, as each of these should train. Raises DataError if nothing would be left to train
+    on.
     """
     if whole.pairs:
-        stride = min(_VALIDATION_SHARE, max(4, _count_keys(whole.pairs) // 2))
-        train, valid = _divide(whole.pairs, "pairs", stride)
+        keys = _keys(whole.pairs)
+        stride = min(_VALIDATION_SHARE, max(4, -(-len(set(keys)) // 2)))
+        train, valid = _divide(whole.pairs, keys, "pairs", stride)
         return Split(train), Split(valid), _describe(whole.pairs, valid)
-    clean = _divide(whole.clean, "files of speech", _VALIDATION_SHARE)
-    noise = _divide(whole.noise, "files of noise", _VALIDATION_SHARE)
-    how = _describe(whole.clean, clean[1])
+    voices = _keys(whole.clean)
+    clean = _divide(whole.clean, voices, "files of speech", _VALIDATION_SHARE)
+    kinds = _keys(whole.noise, fewest_groups=_VALIDATION_SHARE)
+    noise = _divide(whole.noise, kinds, "files of noise", _VALIDATION_SHARE)
     return (
         replace(whole, clean=clean[0], noise=noise[0]),
         replace(whole, clean=clean[1], noise=noise[1]),
-        how,
+        f"{_describe(whole.clean, clean[1])}; noise: {first_names(_names(noise[1]))}",
     )
 
 
@@ -62,18 +76,17 @@ def _file_of(item: Recording | Pair) -> Path:
     return item.clean if isinstance(item, Pair) else item.file
 
 
-def _keys(items: Sequence[_Item]) -> list[str]:
-    """What is held out together: the group, or the file where all are of one group."""
+def _keys(items: Sequence[_Item], fewest_groups: int = 2) -> list[str]:
+    """What is held out together: the group, or the file where there are too few of these."""
     groups = [item.group for item in items]
-    return groups if len(set(groups)) > 1 else [str(_file_of(item)) for item in items]
+    if len(set(groups)) < fewest_groups:
+        return [str(_file_of(item)) for item in items]
+    return [str(_file_of(item)) if item.group == NO_GROUP else item.group for item in items]
 
 
-def _count_keys(items: Sequence[_Item]) -> int:
-    return len(set(_keys(items)))
-
-
-def _divide(items: list[_Item], what: str, stride: int) -> tuple[list[_Item], list[_Item]]:
-    keys = _keys(items)
+def _divide(
+    items: list[_Item], keys: list[str], what: str, stride: int
+) -> tuple[list[_Item], list[_Item]]:
     unique = sorted(set(keys), key=lambda key: PurePosixPath(key).parts)
     is_voicebank = set(unique) > _VOICEBANK_VALIDATION
     held = _VOICEBANK_VALIDATION if is_voicebank else frozenset(unique[::stride])
@@ -93,7 +106,13 @@ def _describe(whole: Sequence[Recording | Pair], valid: Sequence[Recording | Pai
         why = "speakers are not told apart" if NO_GROUP in speakers else "there is one speaker"
         names = first_names([_file_of(item).stem for item in valid])
         return f"held out by file, as {why}: {names}"
-    return f"held out by speaker: {first_names([item.group for item in valid])}"
+    named = [_file_of(item).stem if item.group == NO_GROUP else item.group for item in valid]
+    return f"held out by speaker: {first_names(named)}"
+
+
+def _names(items: Sequence[Recording]) -> list[str]:
+    """Kind and name of every file."""
+    return [str(PurePosixPath(item.group) / item.file.stem) for item in items]
 
 
 def first_names(names: Sequence[str]) -> str:

@@ -88,6 +88,8 @@ def test_speakers_are_folders_or_voicebank_like_names() -> None:
     assert groups_of(["a/1.wav", "a/2.wav", "b/p226_001.wav"]) == ["a", "a", "b"]
     assert groups_of(["p226_001.wav", "P227_001_mic1.wav"]) == ["p226", "p227"]
     assert groups_of(["p226_001.wav", "street.wav"]) == [".", "."]
+    librispeech = ["19/198/19-198-0001.flac", "19/227/19-227-0000.flac", "26/495/26_495_01.wav"]
+    assert groups_of(librispeech) == ["19", "19", "26"]
 
 
 def test_every_twentieth_speaker_and_noise_is_held_out_of_material_to_be_mixed(
@@ -100,6 +102,24 @@ def test_every_twentieth_speaker_and_noise_is_held_out_of_material_to_be_mixed(
     train, valid, _ = hold_out(recognise(tmp_path).train)
     assert {path.parent.name for path in valid.files} == {"s00", "s20"}
     assert len(train.clean) == len(train.noise) == 46
+
+
+def test_every_kind_of_few_noises_trains(tmp_path: Path) -> None:
+    touch(tmp_path, "clean/ann/1.wav", "clean/ben/1.wav")
+    touch(tmp_path, *(f"noise/street/{number:02d}.wav" for number in range(15)))
+    touch(tmp_path, *(f"noise/drone{number:02d}.wav" for number in range(35)))
+    train, valid, choice = hold_out(recognise(tmp_path).train)
+    assert {recording.group for recording in train.noise} == {".", "street"}
+    assert (len(train.noise), len(valid.noise)) == (47, 3)
+    assert choice == "held out by speaker: ann; noise: drone00, drone20, street/05"
+
+
+def test_files_of_nobody_beside_folders_of_speakers_are_held_out_one_by_one(tmp_path: Path) -> None:
+    for side in ("clean", "noisy"):
+        touch(tmp_path, *(f"{side}/{number:02d}.wav" for number in range(50)), f"{side}/ann/1.wav")
+    train, valid, choice = hold_out(recognise(tmp_path).train)
+    assert (len(train.pairs), len(valid.pairs)) == (48, 3)
+    assert choice == "held out by speaker: 00, 20, 40"
 
 
 @pytest.mark.parametrize(("pairs", "held"), [(2, 1), (3, 1), (4, 1), (8, 2), (60, 3)])

@@ -100,6 +100,19 @@ def test_pauses_do_not_count_as_speech_level() -> None:
     assert active_rms(np.zeros(100, np.float32)) == 0.0
 
 
+@pytest.mark.parametrize("floor", [0.0, 5e-4])
+def test_long_pauses_of_a_recording_do_not_become_targets(tmp_path: Path, floor: float) -> None:
+    track = np.random.default_rng(0).standard_normal(30 * 16_000).astype(np.float32) * floor
+    track[: len(speech())] += speech() * (0.5 / np.abs(speech()).max())
+    soundfile.write(tmp_path / "side_of_a_call.wav", track, 16_000, subtype="FLOAT")
+    sampler = GroupSampler(open_store([tmp_path / "side_of_a_call.wav"], tmp_path / "cache"), [""])
+    mixer = Mixer(sampler, sampler, None, PLAIN, 1)
+    for number in range(40):
+        target = mixer.clip(number)[1]
+        frames = np.sqrt(np.square(target.reshape(-1, 320)).mean(axis=1))
+        assert frames.max() > 4 * frames.min()  # hiss is as loud in every frame
+
+
 def test_silent_noise_is_left_alone() -> None:
     silence = np.zeros(1000, np.float32)
     assert not scale_to_snr(speech(), silence, 0.0).any()
@@ -166,6 +179,9 @@ class _Silence:
 
     def length(self, number: int) -> int:
         return 160_000
+
+    def peak(self, number: int) -> float:
+        return 0.0
 
     def read(self, number: int, start: int = 0, count: int | None = None) -> np.ndarray:
         return np.zeros(self.length(number) if count is None else count, np.float32)

@@ -138,7 +138,7 @@ def test_mixed_material_is_reported_and_held_out_by_speaker(
     training = data.report.training
     assert (training.speech_files, training.noise_files, training.pairs) == (3, 3, 0)
     assert (training.speakers, training.noise_kinds) == (3, 3)
-    assert data.report.validation_choice == "held out by speaker: g0"
+    assert data.report.validation_choice == "held out by speaker: g0; noise: g0/a"
     assert len(data.validation) == 3
     assert "3 files of speech" in data_lines(data.report)[1]
 
