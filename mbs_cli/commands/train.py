@@ -45,7 +45,7 @@ def train(
 
     if config.device in ("auto", "cpu"):
         restart_with_kept_memory(sys.argv[1:])
-    if config.init is not None:
+    if config.init is not None and not resume:  # a resumed run has its weights
         config = replace(config, init=resolve_model(str(config.init)))
     _run(config, resume, json_log)
 

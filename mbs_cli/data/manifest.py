@@ -99,6 +99,8 @@ def _read_rows(path: Path) -> tuple[list[Row], list[str]]:
         raise DataError(f"{path}: cannot be read as CSV: {error}", _HINT) from error
     if not _make_sense(columns):
         raise DataError(f"{path}: its columns are {', '.join(columns) or 'none'}", _HINT)
+    if any("\0" in value for row in rows for value in row.values()):
+        raise DataError(f"{path}: holds NUL bytes, which are part of no file name", _HINT)
     if not rows:
         raise DataError(f"{path}: there is no line below the names of the columns", _HINT)
     used = (*_FILE_COLUMNS, "speaker", "split")

@@ -52,7 +52,7 @@ class PairNoise:
     def __len__(self) -> int:
         return len(self._pairs)
 
-    def peak(self, number: int) -> float:
+    def peak(self, number: int) -> float:  # noqa: ARG002 - as every ClipSource has it
         """Not known without a look at all of it."""
         return 0.0
 

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from mbs_cli.errors import DataError
 
+_MOST_BYTES = 1 << 20  # so that, escaped, it fits into the header of a checkpoint
+
 
 def read_sources(data: Path) -> list[dict[str, str]]:
     """`sources.json` in the data folder, or beside a manifest: objects of texts; none without it.
@@ -17,6 +19,12 @@ def read_sources(data: Path) -> list[dict[str, str]]:
     if not path.exists():
         return []
     try:
+        if path.stat().st_size > _MOST_BYTES:
+            raise DataError(
+                f"{path}: has {path.stat().st_size} bytes, expected at most {_MOST_BYTES}, as it "
+                "becomes part of every checkpoint",
+                "name collections of recordings in place of single files",
+            )
         sources = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise DataError(

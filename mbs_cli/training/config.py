@@ -211,7 +211,8 @@ class TrainConfig:
         "Write figures, sound and spectrograms for TensorBoard into the run folder.", default=True
     )
     patience: int | None = option(
-        "End the run after that many validations in a row without a better score; 0: never.",
+        "End the run, in its second half, after that many validations in a row without a better "
+        "score; 0: never.",
         default=None,
         shown_default=f"{_PATIENCE_WITH_INIT} with --init, else 0",
     )

@@ -16,7 +16,7 @@ import torch
 from mbs_cli import __version__
 from mbs_cli.atomic_file import atomic_file
 from mbs_cli.errors import CheckpointError, MbsError, UsageError
-from mbs_cli.models.checkpoint import file_sha256, save_checkpoint
+from mbs_cli.models.checkpoint import save_checkpoint
 from mbs_cli.models.checkpoint_info import CheckpointInfo
 from mbs_cli.models.registry import build_model
 from mbs_cli.options import command_line
@@ -149,7 +149,7 @@ class Checkpoints:
             "device": str(self.learner.device),
             "processes": self.learner.processes.count,
             "torch": torch.__version__,
-            "init_sha256": file_sha256(config.init) if config.init else None,
+            "init_sha256": progress.init_sha256,
             "recipe": recipe_of(config),
             "validation": scores,
         }

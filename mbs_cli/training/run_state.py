@@ -64,6 +64,8 @@ class Progress:
     skipped_steps: int = 0  # steps left out because loss or gradient was not finite
     skipped_in_a_row: int = 0  # of these, the ones since the last step that was not left out
     micro_batch: int | None = None  # what --auto-batch has come to; None: no need so far
+    init_sha256: str | None = None  # of the checkpoint that it began with
+    data_sha256: str | None = None  # of what the data are; None: not known
 
     def share_done(self, config: TrainConfig) -> float:
         """How much of the run is done, 0 to 1 and a little more."""

@@ -9,6 +9,7 @@ import torch
 
 from mbs_cli.errors import OutOfMemory, UsageError
 from mbs_cli.memory import is_out_of_memory
+from mbs_cli.models.checkpoint import file_sha256
 from mbs_cli.models.kernels.launch import training_kernels_need_compiling
 from mbs_cli.models.mamba import has_scan
 from mbs_cli.models.precision import dtype_name, emulates_bfloat16
@@ -40,6 +41,7 @@ from mbs_cli.training.validation import score_model, score_noisy, selection_scor
 
 REPORT_SECONDS = 20.0
 _FIRST_REPORT_SECONDS = 3.0  # soon after the start, to see that all is well
+_PATIENT_SHARE = 0.5  # of a run: at a high learning rate scores often rest before they rise
 
 
 def train(
@@ -97,11 +99,8 @@ class _Run:
         self.learner = Learner(config, device, processes)
         if emulates_bfloat16(self.learner.dtype, device):
             tell(Remark("this CPU has no instructions for bfloat16: --precision float32 is faster"))
-        if config.init is not None and not resume:
-            taken = self.learner.start_from(config.init)
-            if config.grow:
-                tell(Remark(taken))
-        self.progress = load_run(config, self.learner) if resume else Progress()
+        self.progress = load_run(config, self.learner) if resume else self._start()
+        self._check_data()
         # Here no thread is starting a process, and workers are forked: what they inherit is known.
         # They mix the first clips while what follows is done.
         self.batches = training_batches(self.data.train, config, self.progress.step, processes)
@@ -113,8 +112,7 @@ class _Run:
         self.report_seconds = _FIRST_REPORT_SECONDS
         self.saved_seconds = self.progress.seconds
         if processes.is_first:
-            if not resume:
-                write_description(config, device, processes.count)
+            write_description(config, device, processes.count)
             self.noisy_scores = score_noisy(self.data.validation, self._tell_scored)
 
     def _check_options(self) -> None:
@@ -129,6 +127,24 @@ class _Run:
                 f"{self.processes.count} processes",
                 "it is the number of clips of all devices together",
             )
+
+    def _start(self) -> Progress:
+        """The weights to begin with are those of `init`, if there is one."""
+        progress = Progress(data_sha256=self.data.sha256)
+        if self.config.init is not None:
+            progress.init_sha256 = file_sha256(self.config.init)
+            taken = self.learner.start_from(self.config.init)
+            if self.config.grow:
+                self.tell(Remark(taken))
+        return progress
+
+    def _check_data(self) -> None:
+        """Other data than before are said; scores of other utterances are no match for the best."""
+        progress = self.progress
+        if progress.data_sha256 not in (None, self.data.sha256):
+            self.tell(Remark("the data are not those of the run so far: the best is chosen anew"))
+            progress.best_score, progress.best_scores = None, {}
+        progress.data_sha256 = self.data.sha256
 
     def loop(self, should_stop: Callable[[], bool]) -> Finished:
         """Step until the end or until asked to stop; validate and save on the way."""
@@ -154,7 +170,8 @@ class _Run:
     def _loop(self, should_stop: Callable[[], bool]) -> Finished:
         if self._compiles_kernels():
             self.tell(Remark("the first step on this machine compiles the kernels, about 20 s"))
-        if self.processes.is_first and self.config.init is not None and self.progress.step == 0:
+        is_fine_tuning = self.config.init is not None and self.progress.step == 0
+        if self.processes.is_first and is_fine_tuning and not should_stop():
             self._validate()  # so that fine-tuning that makes it worse changes nothing
         while self._goes_on(should_stop):
             self._timed_step()
@@ -190,7 +207,8 @@ class _Run:
 
     def _has_converged(self) -> bool:
         patience = self.config.patience_validations
-        return 0 < patience <= self.progress.validations_since_best
+        is_patient = self.progress.share_done(self.config) < _PATIENT_SHARE
+        return not is_patient and 0 < patience <= self.progress.validations_since_best
 
     def _timed_step(self) -> None:
         started, processor_started = time.monotonic(), time.process_time()
@@ -221,10 +239,9 @@ class _Run:
             self._report()
         if self._has_converged():
             self.tell(StoppedEarly(self.progress.step, self.progress.validations_since_best))
-        elif self.is_complete:
-            self._save()  # whatever becomes of the validation
+        self._save()  # whatever becomes of the validation
+        if self.is_complete and self.progress.validated_seconds < self.progress.seconds:
             self._validate()
-        self._save()
 
     def _report(self) -> None:
         share = self.progress.share_done(self.config)
@@ -237,13 +254,13 @@ class _Run:
         """Score the averaged weights, and keep them if they are the best."""
         progress, model = self.progress, self.checkpoints.average()
         found, clips = score_model(model, self.data.validation, self.device, self._tell_scored)
-        score = selection_score(found.means) if len(found.means) == 3 else None
-        is_best = score is not None and (progress.best_score is None or score > progress.best_score)
-        if is_best:
-            progress.best_score, progress.best_scores = score, found.means
-            self.checkpoints.save_best(found.means)
+        is_best = self._is_best(found.means)
         progress.validations_since_best = 0 if is_best else progress.validations_since_best + 1
         progress.validated_seconds = progress.seconds
+        if is_best:
+            progress.best_score = selection_score(found.means)
+            progress.best_scores = found.means
+            self.checkpoints.save_best(found.means)
         self.tell(
             Validated(
                 step=progress.step,
@@ -256,6 +273,14 @@ class _Run:
                 clips=clips,
             )
         )
+        self._save()  # a run that goes on from before would take a worse one for the best
+
+    def _is_best(self, means: dict[str, float]) -> bool:
+        """By the metrics that there are; a mean over other ones is not compared."""
+        best = self.progress.best_score
+        if not means or best is None:
+            return bool(means)
+        return means.keys() == self.progress.best_scores.keys() and selection_score(means) > best
 
     def _tell_scored(self, done: int, total: int) -> None:
         self.tell(Scoring(done, total))

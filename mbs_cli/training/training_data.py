@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from mbs_cli.audio.parameters import SAMPLE_RATE_HZ
@@ -34,6 +36,13 @@ class TrainingData:
     validation: list[Item]
     report: DataReport
     sources: list[dict[str, str]]
+
+    @property
+    def sha256(self) -> str:
+        """What the data are: how many files of what length and rate, and which of them validate."""
+        sides = asdict(self.report.training), asdict(self.report.validation)
+        items = [(item.name, len(item.clean)) for item in self.validation]
+        return hashlib.sha256(json.dumps([sides, items]).encode()).hexdigest()
 
     def files_of(self, number: int) -> list[Path]:
         """The files that training clip `number` is made of."""

@@ -17,6 +17,7 @@ from mbs_cli.training.events import Clip
 from mbs_cli.training.validation_items import Item
 
 METRICS = ("pesq_wb", "stoi", "si_sdr")
+_SELECTION_WEIGHTS = {"pesq_wb": 1.0, "stoi": 5.0, "si_sdr": 0.1}
 CLIPS = 3  # utterances to listen to, the same in every validation
 
 OnItem = Callable[[int, int], None]
@@ -31,8 +32,11 @@ class HeldOutScores:
 
 
 def selection_score(means: dict[str, float]) -> float:
-    """What decides which weights are best: a point of PESQ, 0.2 of STOI or 10 dB count alike."""
-    return means["pesq_wb"] + 5 * means["stoi"] + means["si_sdr"] / 10
+    """What decides which weights are best: a point of PESQ, 0.2 of STOI or 10 dB count alike.
+
+    A metric that is missing, where its package is not to be had, does not count.
+    """
+    return sum(weight * means.get(metric, 0.0) for metric, weight in _SELECTION_WEIGHTS.items())
 
 
 def score_noisy(items: list[Item], on_item: OnItem = lambda *_: None) -> HeldOutScores:

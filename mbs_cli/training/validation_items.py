@@ -56,9 +56,14 @@ def _mixed_items(split: Split, store: AudioStore, count: int) -> list[Item]:
         clip = int(voices[rng.integers(len(voices))])
         clean = speech.source.read(clip, 0, LONGEST_SECONDS * SAMPLE_RATE_HZ)
         background = noise.draw(rng, len(clean), number % len(noise.groups))
-        noisy = clean + scale_to_snr(clean, background, SNRS_DB[number % len(SNRS_DB)])
+        noisy = clean + scale_to_snr(clean, background, _snr_db(number))
         items.append(Item(split.clean[clip].file.stem, *within_full_scale(noisy, clean)))
     return items
+
+
+def _snr_db(number: int) -> float:
+    """In turn, and one further every time round, lest a class of noise always meets the same."""
+    return SNRS_DB[(number + number // len(SNRS_DB)) % len(SNRS_DB)]
 
 
 def _paired_items(pairs: Sequence[Pair], store: AudioStore, count: int) -> list[Item]:

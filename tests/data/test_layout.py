@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -194,6 +195,7 @@ def test_a_manifest_names_speech_noise_and_rooms(tmp_path: Path) -> None:
         ("noisy,speaker\na,b\n", "its columns are noisy, speaker"),
         ("clean,noisy,split\na,b,train\na,b,trian\n", "line 3: the split is 'trian'"),
         ("clean,noise\na.wav,\n", "the train split lacks"),
+        ("clean,noisy\na\0.wav,a.wav\n", "holds NUL bytes"),
         ("clean,noisy,split\na,b,test\n", "the train split lacks"),
     ],
 )
@@ -240,7 +242,8 @@ def test_sources_are_read_and_anything_else_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "sources.json"
     file.write_text('[{"name": "My voices", "licence": "CC0-1.0"}]')
     assert read_sources(tmp_path) == [{"name": "My voices", "licence": "CC0-1.0"}]
-    for text in ("no JSON", '{"name": "x"}', '[{"name": 3}]'):
+    many = json.dumps([{"name": "x" * 1000}] * 1100)
+    for text in ("no JSON", '{"name": "x"}', '[{"name": 3}]', many):
         file.write_text(text)
         with pytest.raises(DataError, match=r"sources\.json"):
             read_sources(tmp_path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import re
 import resource
@@ -27,7 +28,7 @@ from mbs_cli.errors import CheckpointError, MbsError, UsageError
 from mbs_cli.models.checkpoint import load_checkpoint
 from mbs_cli.options import command_line
 from mbs_cli.training.config import LossConfig, TrainConfig
-from mbs_cli.training.events import StoppedEarly, Validated
+from mbs_cli.training.events import Remark, StoppedEarly, Validated
 from mbs_cli.training.run_state import Progress, load_run, save_run
 from mbs_cli.training.step import Learner
 from mbs_cli.training.trainer import train
@@ -238,7 +239,7 @@ def test_fine_tuning_stops_when_it_gets_no_better(config: TrainConfig) -> None:
         config,
         out=config.out / "tuned",
         init=config.last_weights,
-        steps=100,
+        steps=12,
         patience=2,
         validate_minutes=1e-9,
         learning_rate=1e-12,
@@ -249,10 +250,78 @@ def test_fine_tuning_stops_when_it_gets_no_better(config: TrainConfig) -> None:
     assert replace(tuned, init=None, patience=None).patience_validations == 0
     finished = train(tuned, on_event=events.append)
     assert finished.complete
-    assert finished.step < 100
+    assert finished.step == 6  # half of the run is always done
     assert any(isinstance(event, StoppedEarly) for event in events)
     assert next(event for event in events if isinstance(event, Validated)).step == 0
     assert train(tuned, resume=True).step == finished.step
+
+
+def test_the_best_score_outlives_a_kill_right_after_its_validation(config: TrainConfig) -> None:
+    def die(event: object) -> None:
+        if isinstance(event, Validated):
+            raise KeyboardInterrupt
+
+    config = replace(config, validate_minutes=1e-9, save_minutes=1e9)
+    with pytest.raises(KeyboardInterrupt):
+        train(replace(config, validate_minutes=1e9), on_event=die)
+    events: list[object] = []
+    train(replace(config, steps=7), resume=True, on_event=events.append)
+    _, info = load_checkpoint(config.best_weights)
+    (validated,) = (event for event in events if isinstance(event, Validated))
+    assert validated.best_scores == info.training["validation"]
+
+
+def test_a_run_goes_on_without_the_file_that_it_began_with(config: TrainConfig) -> None:
+    train(replace(config, steps=1))
+    start = config.out / "start.safetensors"
+    shutil.copy(config.last_weights, start)
+    tuned = replace(config, out=config.out / "tuned", init=start, steps=1)
+    train(tuned)
+    _, begun = load_checkpoint(tuned.last_weights)
+    start.unlink()
+    train(replace(tuned, steps=2), resume=True)
+    _, gone_on = load_checkpoint(tuned.last_weights)
+    assert gone_on.training["steps"] == 2
+    assert gone_on.training["init_sha256"] == begun.training["init_sha256"]
+
+
+def test_other_data_are_said_and_the_best_is_chosen_anew(
+    config: TrainConfig, tmp_path: Path
+) -> None:
+    train(replace(config, steps=1))
+    other = tmp_path / "other"
+    shutil.copytree(config.data, other)
+    next(other.glob("valid/clean/*/*.wav")).unlink()
+    events: list[object] = []
+    train(replace(config, data=other, steps=2), resume=True, on_event=events.append)
+    assert [event for event in events if isinstance(event, Remark)] == [
+        Remark("the data are not those of the run so far: the best is chosen anew")
+    ]
+    (validated,) = (event for event in events if isinstance(event, Validated))
+    assert validated.is_best
+
+
+def test_a_finished_run_resumed_is_not_validated_again(config: TrainConfig) -> None:
+    train(replace(config, steps=1))
+    events: list[object] = []
+    assert train(replace(config, steps=1), resume=True, on_event=events.append).complete
+    assert not any(isinstance(event, Validated) for event in events)
+
+
+def test_without_pesq_the_best_is_chosen_by_what_there_is(
+    config: TrainConfig, run_mbs: MbsRunner, tmp_path: Path
+) -> None:
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    (broken / "pesq.py").write_text("raise ImportError('no compiler')\n")
+    script = (
+        f"import sys; sys.path.insert(0, {str(broken)!r}); from mbs_cli.app import main; main()"
+    )
+    arguments = command(replace(config, steps=2))[3:]
+    done = run_mbs(*arguments, script=script, env=os.environ | {"PYTHONPATH": str(broken)})
+    assert done.returncode == 0, done.stderr
+    _, info = load_checkpoint(config.best_weights)
+    assert info.training["validation"].keys() == {"stoi", "si_sdr"}
 
 
 def test_the_run_folder_says_how_to_repeat_it(
