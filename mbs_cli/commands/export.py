@@ -23,9 +23,10 @@ def export(
     form: Annotated[
         Form | None,
         typer.Option(
-            help="stream: the next frames, from a state that goes in and comes out. whole: whole "
+            help="stream: the next frames, from a state that goes in and comes out. window: the "
+            "same of a model that looks ahead, with frames to look ahead at. whole: whole "
             "signals, without a state.",
-            show_default="stream, or whole for a model that looks ahead",
+            show_default="stream, or window for a model that looks ahead",
         ),
     ] = None,
 ) -> None:

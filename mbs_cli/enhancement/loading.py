@@ -11,6 +11,7 @@ from mbs_cli.errors import CheckpointError, DeviceError, UsageError
 from mbs_cli.models.catalogue import default_model
 from mbs_cli.models.onnx.export import SUFFIX, load_exported
 from mbs_cli.models.onnx.packages import require_onnx
+from mbs_cli.models.onnx.signature import Form, endless_form
 from mbs_cli.models.precision import Precision, resolve_precision
 from mbs_cli.models.shipped import resolve_model
 
@@ -72,9 +73,9 @@ def _load_onnx(model: str, device: Device | str, precision: Precision | str) -> 
     from mbs_cli.models.onnx.session import OnnxModel
 
     exported = OnnxModel(Path(model))
-    if exported.info.config.is_causal and not exported.is_causal:
+    if exported.info.form is Form.WHOLE:
         raise CheckpointError(
-            f"{model} takes whole signals only, and files are enhanced as a stream",
-            "export the model with --form stream, or give its name",
+            f"{model} takes whole signals only, and files can have any length",
+            f"export the model with --form {endless_form(exported.info.config)}, or give its name",
         )
     return exported

@@ -13,6 +13,7 @@ import onnx
 import pytest
 import torch
 
+from mbs_cli import __version__
 from mbs_cli.audio.stft import stft
 from mbs_cli.errors import CheckpointError, UsageError
 from mbs_cli.models.checkpoint import file_sha256, load_checkpoint, save_checkpoint
@@ -38,6 +39,12 @@ def save(path: Path, seed: int, **config: Any) -> Path:
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return save(tmp_path_factory.mktemp("model") / "model.safetensors", seed=0)
+
+
+@pytest.fixture(scope="module")
+def both_ways(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("model") / "both-ways.safetensors"
+    return save(path, seed=0, time_layer="bidirectional-mamba")
 
 
 @pytest.fixture(scope="module")
@@ -83,12 +90,18 @@ def test_a_file_says_what_it_holds_and_runs_as_the_model_does(
         torch.testing.assert_close(runner(spectrum), model(spectrum), rtol=0, atol=1e-4)
 
 
-def test_a_description_explains_every_input_and_output(exported: Path) -> None:
-    proto = onnx.load(exported)
+@pytest.mark.parametrize("source", ["checkpoint", "both_ways"])
+def test_a_description_explains_every_input_and_output(
+    source: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    export_model(request.getfixturevalue(source), tmp_path / "model.onnx")
+    proto = onnx.load(tmp_path / "model.onnx")
     description = json.loads(proto.metadata_props[0].value)
     for name, values in (("inputs", proto.graph.input), ("outputs", proto.graph.output)):
         assert list(description[name]) == [value.name for value in values]
-        assert all(entry["meaning"] and entry["shape"] for entry in description[name].values())
+        for key, entry in description[name].items():
+            assert entry["meaning"]
+            assert entry["shape"] or key == "kept"
     assert description["latency_samples"] == 512
     assert description["model"]["stft"] == {"n_fft": 512, "hop": 128, "window": "hann-periodic"}
 
@@ -114,13 +127,31 @@ def test_a_file_that_differs_from_torch_is_not_kept(
     assert list(tmp_path.iterdir()) == [target]
 
 
-def test_a_model_that_looks_ahead_is_exported_whole_only(tmp_path: Path) -> None:
-    path = save(tmp_path / "m.safetensors", seed=0, time_layer="bidirectional-mamba")
-    report = export_model(path, tmp_path / "m.onnx")
-    assert report.form is Form.WHOLE
+def test_a_model_that_looks_ahead_is_exported_for_windows(both_ways: Path, tmp_path: Path) -> None:
+    report = export_model(both_ways, tmp_path / "m.onnx")
+    assert report.form is Form.WINDOW
     assert report.largest_difference < 1e-6
+    assert export_model(both_ways, tmp_path / "m.onnx", "whole").form is Form.WHOLE
     with pytest.raises(UsageError, match="looks both ways"):
-        export_model(path, tmp_path / "m.onnx", Form.STREAM)
+        export_model(both_ways, tmp_path / "m.onnx", Form.STREAM)
+
+
+def test_a_causal_model_is_not_exported_for_windows(checkpoint: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="needs no windows"):
+        export_model(checkpoint, tmp_path / "m.onnx", Form.WINDOW)
+
+
+def test_the_comparison_notices_a_state_that_is_not_carried(
+    both_ways: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, _ = load_checkpoint(both_ways)
+    export_model(both_ways, tmp_path / "m.onnx")
+    exported = OnnxModel(tmp_path / "m.onnx")
+    look_ahead = exported.look_ahead
+    monkeypatch.setattr(
+        exported, "look_ahead", lambda window, _, *counts: look_ahead(window, None, *counts)
+    )
+    assert compare(model, exported)[0] > 1e-3
 
 
 @pytest.mark.parametrize(
@@ -216,6 +247,44 @@ def test_a_file_of_another_kind_is_refused(
         OnnxModel(exported)
 
 
+def keep_a_fraction(proto: onnx.ModelProto) -> None:
+    proto.graph.input[1].type.tensor_type.elem_type = onnx.TensorProto.FLOAT
+
+
+def keep_several(proto: onnx.ModelProto) -> None:
+    proto.graph.input[1].type.tensor_type.shape.dim.add(dim_value=2)
+
+
+def take_another_number(proto: onnx.ModelProto) -> None:
+    proto.graph.input.add().CopyFrom(proto.graph.input[1])
+    proto.graph.input[-1].name = "other"
+
+
+def lose_a_state(proto: onnx.ModelProto) -> None:
+    del proto.graph.output[1]
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (keep_a_fraction, "its inputs are not"),
+        (keep_several, "its inputs are not"),
+        (take_another_number, "its inputs are not"),
+        (rename_input, "its inputs are not"),
+        (lose_a_state, "its outputs are not"),
+        (hide_operator_in_a_loop, "operator 'Loop'"),
+    ],
+)
+def test_a_file_for_windows_of_another_kind_is_refused(
+    both_ways: Path, tmp_path: Path, change: Callable[[onnx.ModelProto], None], reason: str
+) -> None:
+    path = tmp_path / "model.onnx"
+    export_model(both_ways, path)
+    rewrite(path, change)
+    with pytest.raises(CheckpointError, match=reason):
+        OnnxModel(path)
+
+
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
@@ -227,6 +296,7 @@ def test_a_file_of_another_kind_is_refused(
         ({"model": []}, "description is not valid"),
         ({"model": {"format": "mbs-checkpoint"}}, "format_version is missing"),
         ({"form": "whole"}, "its inputs are not"),
+        ({"form": "window"}, "no window form"),
     ],
 )
 def test_a_description_that_is_not_true_is_refused(
@@ -261,3 +331,13 @@ def test_a_cached_export_is_made_once_and_made_anew_if_it_is_damaged(
     cached.write_bytes(whole[:1000])
     load_exported(checkpoint)
     assert cached.read_bytes() == whole
+
+
+def test_a_file_that_an_earlier_version_left_in_the_cache_is_not_taken(
+    both_ways: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    older = tmp_path / "mbs" / "onnx" / f"{file_sha256(both_ways)[:24]}-{__version__}.onnx"
+    older.parent.mkdir(parents=True)
+    export_model(both_ways, older, "whole")
+    assert load_exported(both_ways).info.form is Form.WINDOW

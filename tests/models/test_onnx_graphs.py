@@ -19,10 +19,17 @@ from mbs_cli.models.onnx.build import build_onnx
 from mbs_cli.models.onnx.description import OnnxInfo
 from mbs_cli.models.onnx.graph import IR_VERSION, OPSET, Graph
 from mbs_cli.models.onnx.session import open_session
-from mbs_cli.models.onnx.signature import Form, input_shapes, output_shapes
+from mbs_cli.models.onnx.signature import (
+    Form,
+    endless_form,
+    input_shapes,
+    output_shapes,
+    state_shapes,
+)
 from mbs_cli.models.registry import build_model
 
 SMALL = MbsNetConfig(features=16, layers=2, states=3, decoder_hidden=16)
+BOTH_WAYS = replace(SMALL, time_layer="bidirectional-mamba")
 CONFIGS: dict[str, ModelConfig] = {
     "mamba": SMALL,
     "lstm": replace(SMALL, time_layer="lstm", band_layer="none"),
@@ -30,12 +37,13 @@ CONFIGS: dict[str, ModelConfig] = {
     "magnitude": replace(SMALL, decoder="magnitude"),
     "dual": replace(SMALL, branches="dual", expand=2),
     "bands": replace(SMALL, band_layer="bidirectional-mamba"),
-    "bidirectional": replace(
-        SMALL, time_layer="bidirectional-mamba", band_layer="bidirectional-mamba"
-    ),
+    "bidirectional": replace(BOTH_WAYS, band_layer="bidirectional-mamba"),
+    "bidirectional-complex": replace(BOTH_WAYS, decoder="complex-3-tap"),
+    "bidirectional-dual": replace(BOTH_WAYS, branches="dual"),
     "bsrnn": BsrnnConfig(features=16, layers=2),
 }
 CAUSAL = [name for name, config in CONFIGS.items() if config.is_causal]
+LOOKING_AHEAD = [name for name in CONFIGS if name not in CAUSAL]
 
 
 def make(name: str) -> torch.nn.Module:
@@ -68,11 +76,9 @@ def frames_first(spectrum: Tensor) -> np.ndarray:
 
 
 def silence(config: ModelConfig) -> dict[str, np.ndarray]:
-    shapes = input_shapes(config, Form.STREAM)
-    del shapes["spectrum"]
     return {
         name: np.zeros([2 if length == "signals" else length for length in shape], np.float32)
-        for name, shape in shapes.items()
+        for name, shape in state_shapes(config).items()
     }
 
 
@@ -102,26 +108,50 @@ def test_a_stream_in_pieces_equals_torch(name: str) -> None:
     np.testing.assert_allclose(found, expected, rtol=0, atol=2e-5 * np.abs(expected).max())
 
 
-@pytest.mark.parametrize("name", CAUSAL)
+@pytest.mark.parametrize("name", LOOKING_AHEAD)
+def test_windows_equal_those_of_torch(name: str) -> None:
+    model, spectrum = make(name), two_signals()
+    state, torch_state = silence(model.config), None
+    runner = session(export(model, Form.WINDOW))
+    start = 0
+    for kept, ahead in ((20, 11), (1, 30), (2, 0), (30, 11), (11, 0)):  # all that there is at last
+        window = spectrum[:, :, start : start + kept + ahead]
+        inputs = {"spectrum": frames_first(window), "kept": np.array(kept)}
+        estimate, *after = runner.run(None, {**inputs, **state})
+        with torch.inference_mode():
+            shown = window.shape[2]
+            expected, torch_state = model.look_ahead(window, torch_state, kept, shown)
+        largest = np.abs(frames_first(expected)).max()
+        np.testing.assert_allclose(estimate, frames_first(expected), rtol=0, atol=2e-5 * largest)
+        assert [value.shape for value in after] == [value.shape for value in state.values()]
+        state = dict(zip(state, after, strict=True))
+        start += kept
+    assert start == spectrum.shape[2]
+
+
+@pytest.mark.parametrize("name", CONFIGS)
 def test_every_state_matters(name: str) -> None:
     model, spectrum = make(name), two_signals()
     frames, state = frames_first(spectrum), silence(model.config)
-    runner = session(export(model, Form.STREAM))
-    _, *after = runner.run(None, {"spectrum": frames[:30], **state})
+    form = endless_form(model.config)
+    runner = session(export(model, form))
+
+    def run(piece: np.ndarray, state: dict[str, np.ndarray]) -> list[np.ndarray]:
+        kept = {"kept": np.array(len(piece))} if form is Form.WINDOW else {}
+        return runner.run(None, {"spectrum": piece, **kept, **state})
+
+    _, *after = run(frames[:30], state)
     known = dict(zip(state, after, strict=True))
-    expected = runner.run(None, {"spectrum": frames[30:32], **known})[0]
+    expected = run(frames[30:32], known)[0]
     for forgotten, zeros in state.items():
-        changed = {**known, forgotten: zeros}
-        estimate = runner.run(None, {"spectrum": frames[30:32], **changed})[0]
+        estimate = run(frames[30:32], {**known, forgotten: zeros})[0]
         assert np.abs(estimate - expected).max() > 1e-6, forgotten
 
 
 @pytest.mark.parametrize("name", CONFIGS)
 def test_files_follow_the_standard_and_name_what_they_take_and_give(name: str) -> None:
     model = make(name)
-    for form in Form:
-        if form is Form.STREAM and name not in CAUSAL:
-            continue
+    for form in (endless_form(model.config), Form.WHOLE):
         proto = export(model, form)
         onnx.checker.check_model(proto, full_check=True)
         assert [value.name for value in proto.graph.input] == [*input_shapes(model.config, form)]

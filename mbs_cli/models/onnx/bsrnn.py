@@ -19,17 +19,34 @@ from mbs_cli.models.bsrnn import (
 )
 from mbs_cli.models.onnx.bins import by_band, join_bins, rotate, split_bins
 from mbs_cli.models.onnx.graph import Value
-from mbs_cli.models.onnx.layers import array, linear, lstm
+from mbs_cli.models.onnx.layers import (
+    LayerState,
+    array,
+    linear,
+    lstm,
+    lstm_over_time,
+    past_steps,
+)
+from mbs_cli.models.onnx.signature import PAST_FRAMES, layer_states
 
 
-def bsrnn(model: Bsrnn, spectrum: Value) -> Value:
-    """The estimate (T, B, F, 2) of whole signals (T, B, F, 2)."""
+def bsrnn(
+    model: Bsrnn, spectrum: Value, states: dict[str, Value], kept: Value | None
+) -> tuple[Value, dict[str, Value]]:
+    """The estimate (T, B, F, 2) of a spectrum (T, B, F, 2), and the states after its last frame, or
+    after the first `kept` (1,). Levels and norms are those of all its frames.
+    """
     power = (spectrum * spectrum).mean(0, 2, 3) * 2.0
     x = _split_bands(model.band_split, spectrum / (power + SILENCE_POWER).apply("Sqrt"))
-    for layer in model.layers:
+    after: dict[str, Value] = {}
+    for place, layer in enumerate(model.layers):
         assert isinstance(layer, DualLayer)
-        x = _dual_layer(x, layer)
-    return _filter_frames(spectrum, _masks(x, model.decoder, spectrum))
+        names = layer_states(model.config, place)
+        x, state = _dual_layer(x, layer, (states[names[0]], states[names[1]]), kept)
+        after |= zip(names, state, strict=True)
+    known = spectrum.graph.concat(states[PAST_FRAMES], spectrum, axis=0)
+    after[PAST_FRAMES] = past_steps(known, TAPS // 2, kept)
+    return _filter_frames(spectrum, known, _masks(x, model.decoder, spectrum)), after
 
 
 def _split_bands(split: NormedBandSplit, spectrum: Value) -> Value:
@@ -50,16 +67,18 @@ def _normalise(spectrum: Value, split: NormedBandSplit) -> Value:
     return centred / (variance + BAND_VARIANCE_FLOOR).apply("Sqrt")
 
 
-def _dual_layer(x: Value, layer: DualLayer) -> Value:
-    """(T, B, K, D) -> (T, B, K, D)."""
+def _dual_layer(
+    x: Value, layer: DualLayer, state: LayerState, kept: Value | None
+) -> tuple[Value, LayerState]:
+    """(T, B, K, D) -> (T, B, K, D), and the state of the LSTM along time."""
     features = layer.time_lstm.input_size
-    sequences = _utterance_norm(x, layer.time_norm).reshape(0, -1, features)
-    along_time = linear(lstm(sequences, layer.time_lstm)[0], layer.time_out)
-    x = x + along_time.reshape(0, -1, BANDS, features)
+    normed = _utterance_norm(x, layer.time_norm)
+    along_time, state = lstm_over_time(normed, layer.time_lstm, state, kept)
+    x = x + linear(along_time, layer.time_out).reshape(0, -1, BANDS, features)
     by_band_first = _utterance_norm(x, layer.band_norm).transpose(2, 0, 1, 3)
     across_bands, _ = lstm(by_band_first.reshape(0, -1, features), layer.band_lstm)
     y = linear(across_bands, layer.band_out).transpose(1, 0, 2)  # (T B, K, D)
-    return x + y.reshape(x.lengths(0, 2), BANDS, features)
+    return x + y.reshape(x.lengths(0, 2), BANDS, features), state
 
 
 def _utterance_norm(x: Value, norm: UtteranceNorm) -> Value:
@@ -85,11 +104,12 @@ def _masks(x: Value, decoder: MaskDecoder, spectrum: Value) -> Value:
     return kept * gate.apply("Sigmoid")
 
 
-def _filter_frames(spectrum: Value, masks: Value) -> Value:
-    """Each bin as a sum over its frames t - 1, t, t + 1; beyond both ends there is silence."""
-    graph = spectrum.graph
-    edge = graph.zeros(TAPS // 2, spectrum.lengths(1, 4))
-    padded = graph.concat(edge, spectrum, edge, axis=0)
+def _filter_frames(spectrum: Value, known: Value, masks: Value) -> Value:
+    """Each bin as a sum over its frames t - 1, t, t + 1; `known` is the spectrum with the frame
+    before it, and after it there is silence.
+    """
+    edge = spectrum.graph.zeros(TAPS // 2, spectrum.lengths(1, 4))
+    padded = spectrum.graph.concat(known, edge, axis=0)
     parts = masks.split([2] * TAPS)
     estimate = rotate(spectrum, parts[TAPS // 2])
     for tap in (0, 2):

@@ -15,6 +15,7 @@ from mbs_cli.models.onnx.graph import IR_VERSION, OPSET, Graph, Value
 from mbs_cli.models.onnx.mbsnet import mbs_net
 from mbs_cli.models.onnx.signature import (
     ESTIMATE,
+    KEPT,
     NEXT,
     SIGNALS,
     SPECTRUM,
@@ -29,20 +30,21 @@ def build_onnx(model: MbsNet | Bsrnn, info: OnnxInfo) -> ModelProto:
     """The model in the form that `info` says."""
     graph = Graph()
     shapes = input_shapes(model.config, info.form)
-    inputs = {name: graph.input(name, shape) for name, shape in shapes.items()}
+    inputs = {name: graph.input(name, shape, name == KEPT) for name, shape in shapes.items()}
     spectrum = inputs.pop(SPECTRUM)
+    kept = inputs.pop(KEPT).unsqueeze(0) if info.form is Form.WINDOW else None
+    states = _silent_states(model, spectrum) if info.form is Form.WHOLE else inputs
     if isinstance(model, Bsrnn):
-        results = {ESTIMATE: bsrnn(model, spectrum)}
+        estimate, after = bsrnn(model, spectrum, states, kept)
     else:
-        states = inputs if info.form is Form.STREAM else _silent_states(model, spectrum)
-        estimate, after = mbs_net(model, spectrum, states)
-        results = {ESTIMATE: estimate, **{NEXT + name: state for name, state in after.items()}}
+        estimate, after = mbs_net(model, spectrum, states, kept)
+    results = {ESTIMATE: estimate, **{NEXT + name: state for name, state in after.items()}}
     for name, shape in output_shapes(model.config, info.form).items():
         graph.output(results[name], shape, name)
     return _with_description(graph, info)
 
 
-def _silent_states(model: MbsNet, spectrum: Value) -> dict[str, Value]:
+def _silent_states(model: MbsNet | Bsrnn, spectrum: Value) -> dict[str, Value]:
     signals = spectrum.lengths(1, 2)
     return {
         name: spectrum.graph.zeros(

@@ -24,10 +24,12 @@ from mbs_cli.models.checkpoint_info import CheckpointInfo, parse_description
 from mbs_cli.models.config import ModelConfig
 from mbs_cli.models.onnx.signature import (
     ESTIMATE,
+    KEPT,
     NEXT,
     SPECTRUM,
     Form,
     Shape,
+    endless_form,
     input_shapes,
     output_shapes,
 )
@@ -75,6 +77,8 @@ def _explained(shapes: Mapping[str, Shape]) -> dict[str, Any]:
 def _meaning(name: str) -> str:
     if name == SPECTRUM:
         return "STFT of the noisy samples (full scale 1), not scaled: real and imaginary part"
+    if name == KEPT:
+        return "int64: how many frames precede those of the next call, from 1 to all of this one"
     if name == ESTIMATE:
         return "STFT of the enhanced samples, frame by frame that of the input"
     if name.startswith(NEXT):
@@ -105,6 +109,6 @@ def parse_metadata(text: str, path: Path) -> OnnxInfo:
     if not are_texts or not isinstance(model, dict):
         raise CheckpointError(f"{path} is damaged: its description is not valid", _NOT_OURS)
     config, checkpoint = parse_description(model, path)
-    if form is Form.STREAM and not config.is_causal:
-        raise CheckpointError(f"{path} does not fit: its model cannot run as a stream", _NOT_OURS)
+    if form not in (Form.WHOLE, endless_form(config)):
+        raise CheckpointError(f"{path} does not fit: its model has no {form} form", _NOT_OURS)
     return OnnxInfo(form, config, checkpoint, texts[0], licence, texts[1])

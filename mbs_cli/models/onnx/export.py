@@ -14,14 +14,16 @@ from mbs_cli.atomic_file import atomic_file
 from mbs_cli.errors import CheckpointError, UsageError
 from mbs_cli.models.catalogue import WEIGHTS
 from mbs_cli.models.onnx.packages import require_onnx
-from mbs_cli.models.onnx.signature import Form
+from mbs_cli.models.onnx.signature import Form, endless_form
 from mbs_cli.models.shipped import resolve_model
 
 if TYPE_CHECKING:
+    from mbs_cli.models.config import ModelConfig
     from mbs_cli.models.onnx.session import OnnxModel
 
 SUFFIX = ".onnx"
 LARGEST_DIFFERENCE = 1e-4  # of full scale
+_GRAPHS = 2  # raised when other graphs are written: part of the names in the cache
 _LICENCE_OF_SHIPPED = "Apache-2.0"
 
 
@@ -39,14 +41,15 @@ class ExportReport:
 def export_model(
     model: str | Path, target: str | Path, form: Form | str | None = None
 ) -> ExportReport:
-    """Write a shipped model or a checkpoint as `target`, by default a causal model as a stream.
+    """Write a shipped model or a checkpoint as `target`, by default in the form for signals of any
+    length: a causal model as a stream, one that looks ahead on windows.
 
     The file is run by onnxruntime on speech and compared with torch before it gets its name; an
     older `target` is then replaced.
 
-    Raises UsageError (unknown model or form, a stream asked of a model that looks ahead, packages
-    that are not installed), CheckpointError (not a checkpoint, the target cannot be written, the
-    file does not compute what torch does).
+    Raises UsageError (unknown model or form, a form that the model does not have, packages that are
+    not installed), CheckpointError (not a checkpoint, the target cannot be written, the file does
+    not compute what torch does).
     """
     require_onnx()
     source, target = resolve_model(str(model)), Path(target)
@@ -59,7 +62,7 @@ def export_model(
     from mbs_cli.models.onnx.session import OnnxModel
 
     network, checkpoint = load_checkpoint(source)
-    chosen = _choose_form(form, is_causal=network.is_causal, source=source)
+    chosen = _choose_form(form, network.config, source)
     licence = _LICENCE_OF_SHIPPED if source.parent == WEIGHTS else None
     info = OnnxInfo(chosen, network.config, checkpoint, file_sha256(source), licence)
     try:
@@ -90,7 +93,7 @@ def load_exported(checkpoint: Path) -> OnnxModel:
     from mbs_cli.models.checkpoint import file_sha256
     from mbs_cli.models.onnx.session import OnnxModel
 
-    name = f"{file_sha256(checkpoint)[:24]}-{__version__}{SUFFIX}"
+    name = f"{file_sha256(checkpoint)[:24]}-{__version__}-{_GRAPHS}{SUFFIX}"
     path = user_cache_path("mbs") / "onnx" / name
     try:
         return OnnxModel(path)
@@ -99,14 +102,20 @@ def load_exported(checkpoint: Path) -> OnnxModel:
         return OnnxModel(path)
 
 
-def _choose_form(form: Form | str | None, is_causal: bool, source: Path) -> Form:
+def _choose_form(form: Form | str | None, config: ModelConfig, source: Path) -> Form:
+    endless = endless_form(config)
     if form is None:
-        return Form.STREAM if is_causal else Form.WHOLE
+        return endless
     if form not in list(Form):
         raise UsageError(f"no form {form!r}", f"choose one of {', '.join(Form)}")
-    if form == Form.STREAM and not is_causal:
+    if form == Form.STREAM and endless != form:
         raise UsageError(
             f"{source}: this model looks both ways in time, so it cannot run as a stream",
-            "export it with --form whole, or choose a causal model such as mbs-net",
+            "export it with --form window, or choose a causal model such as mbs-net",
+        )
+    if form == Form.WINDOW and endless != form:
+        raise UsageError(
+            f"{source}: this model does not look ahead, so it needs no windows",
+            "export it with --form stream",
         )
     return Form(form)

@@ -56,10 +56,12 @@ class Value:
         """An operator of this value as its first input, with one output."""
         return self.graph.node(operator, self, *others, **attributes)
 
-    def slice(self, start: int, end: int | None = None, axis: int = 0) -> Value:
-        """As `[start:end]` along an axis."""
-        stop = _TO_THE_END if end is None else end
-        return self.apply("Slice", *(_whole_numbers(n) for n in (start, stop, axis)))
+    def slice(self, start: int | Value, end: int | Value | None = None, axis: int = 0) -> Value:
+        """As `[start:end]` along an axis; a bound that is a value has the shape (1,)."""
+        bounds = (start, _TO_THE_END if end is None else end, axis)
+        return self.apply(
+            "Slice", *(_whole_numbers(n) if isinstance(n, int) else n for n in bounds)
+        )
 
     def split(self, sizes: Sequence[int]) -> list[Value]:
         """Parts of these sizes along the last axis."""
@@ -126,9 +128,12 @@ class Graph:
         self._inputs: list[ValueInfoProto] = []
         self._outputs: list[ValueInfoProto] = []
 
-    def input(self, name: str, shape: Dimensions | None = None) -> Value:
-        """A float32 input."""
-        self._inputs.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, shape))
+    def input(
+        self, name: str, shape: Dimensions | None = None, is_whole_number: bool = False
+    ) -> Value:
+        """A float32 input, or one of int64."""
+        kind = TensorProto.INT64 if is_whole_number else TensorProto.FLOAT
+        self._inputs.append(helper.make_tensor_value_info(name, kind, shape))
         return Value(self, name)
 
     def output(self, value: Value, shape: Dimensions | None = None, name: str = "") -> None:
@@ -184,12 +189,16 @@ class Graph:
         state: Value,
         *sequences: Value,
         backwards: bool = False,
+        kept: Value | None = None,
     ) -> tuple[Value, Value]:
         """Run `step(state, *elements)`, which gives a new state and an output, along axis 0.
 
-        Returns the final state and all outputs. `backwards` begins with the last elements; their
-        outputs come last, too.
+        Returns the final state, or that after the first `kept` elements (1,), and all outputs.
+        `backwards` begins with the last elements; their outputs come last, too.
         """
+        if kept is not None:
+            assert not backwards
+            return self._scan_in_two(step, state, sequences, kept)
         body = Graph(self._numbers)
         values = [body.input(self._new_name("step")) for _ in (state, *sequences)]
         for result in step(*values):
@@ -204,6 +213,24 @@ class Graph:
             scan_output_directions=[int(backwards)],
         )
         return final, outputs
+
+    def _scan_in_two(
+        self,
+        step: Callable[..., tuple[Value, Value]],
+        state: Value,
+        sequences: Sequence[Value],
+        kept: Value,
+    ) -> tuple[Value, Value]:
+        """A scan of the first `kept` elements, then one of the others, of which there may be none.
+
+        The second gets an element more, since onnxruntime refuses a scan of none.
+        """
+        state, first = self.scan(step, state, *(values.slice(0, kept) for values in sequences))
+        further = (
+            self.concat(values.slice(kept), values.slice(0, 1), axis=0) for values in sequences
+        )
+        _, rest = self.scan(step, state, *further)
+        return state, self.concat(first, rest.slice(0, -1), axis=0)
 
     def proto(self, name: str) -> GraphProto:
         """The graph as ONNX has it."""

@@ -45,20 +45,30 @@ def layer_norm(x: Value, layer: nn.LayerNorm) -> Value:
     return x.apply("LayerNormalization", scale, shift, axis=-1, epsilon=layer.eps)
 
 
-def mamba_layer(x: Value, layer: MambaLayer, state: LayerState) -> tuple[Value, LayerState]:
-    """(L, P, Q, D) -> (L, P, Q, D), and the forward direction's state after the last step.
+def past_steps(padded: Value, count: int, kept: Value | None) -> Value:
+    """What a later call needs of `padded`, which has so many steps of the past in front: those
+    before step `kept` (1,), or, for None, the last ones.
+    """
+    return padded.slice(-count) if kept is None else padded.slice(kept, kept + count)
+
+
+def mamba_layer(
+    x: Value, layer: MambaLayer, state: LayerState, kept: Value | None = None
+) -> tuple[Value, LayerState]:
+    """(L, P, Q, D) -> (L, P, Q, D), and the forward direction's state after the last step, or
+    after the first `kept` (1,).
 
     The state is the last inputs of the convolution (CONV_WIDTH - 1, P, Q, E) and that of the scan
     (P, Q, N, E).
     """
     normed = layer_norm(x, layer.norm)
     if layer.backward_mamba is None or layer.merge is None:
-        y, state = _mamba(normed, layer.forward_mamba, state)
+        y, state = _mamba(normed, layer.forward_mamba, state, kept=kept)
         return x + y, state
     # Merge and output projections follow each other: one product does for both.
     ahead, back = layer.merge.weight.chunk(2, dim=1)
     silence = silent_state(normed, layer.backward_mamba)
-    y, state = _mamba(normed, layer.forward_mamba, state, ahead)
+    y, state = _mamba(normed, layer.forward_mamba, state, ahead, kept=kept)
     reverse, _ = _mamba(normed, layer.backward_mamba, silence, back, backwards=True)
     return x + y + reverse + array(layer.merge.bias), state
 
@@ -76,19 +86,22 @@ def _mamba(
     state: LayerState,
     merge: Tensor | None = None,
     backwards: bool = False,
+    kept: Value | None = None,
 ) -> tuple[Value, LayerState]:
     """One direction without norm and residual; `merge` (D, D) multiplies what comes out."""
     past, scan_state = state
     inner = block.D.shape[0]
     raw_weight, gate_weight = block.in_proj.weight.split(inner)
     raw, gate = x @ array(raw_weight.mT), x @ array(gate_weight.mT)
-    main, past = _convolve(raw, block, past, backwards)
-    y, scan_state = _selective_scan(main, block, scan_state, backwards)
+    main, past = _convolve(raw, block, past, backwards, kept)
+    y, scan_state = _selective_scan(main, block, scan_state, backwards, kept)
     out_weight = block.out_proj.weight if merge is None else merge @ block.out_proj.weight
     return (y * gate.silu()) @ array(out_weight.mT), (past, scan_state)
 
 
-def _convolve(x: Value, block: Mamba, past: Value, backwards: bool) -> tuple[Value, Value]:
+def _convolve(
+    x: Value, block: Mamba, past: Value, backwards: bool, kept: Value | None
+) -> tuple[Value, Value]:
     """SiLU of the depthwise convolution of x (L, P, Q, E), and its last CONV_WIDTH - 1 inputs."""
     most, weights = CONV_WIDTH - 1, array(block.conv_weight)
     around = (past, x)
@@ -96,11 +109,14 @@ def _convolve(x: Value, block: Mamba, past: Value, backwards: bool) -> tuple[Val
         around, weights = (x, past), weights[::-1]
     padded = x.graph.concat(*around, axis=0)
     terms = (padded.slice(tap, tap - most or None) * weights[tap] for tap in range(CONV_WIDTH))
-    return (reduce(add, terms) + array(block.conv_bias)).silu(), padded.slice(-most)
+    convolved = reduce(add, terms) + array(block.conv_bias)
+    return convolved.silu(), past_steps(padded, most, kept)
 
 
-def _selective_scan(x: Value, block: Mamba, state: Value, backwards: bool) -> tuple[Value, Value]:
-    """The scan of x (L, P, Q, E), without the gate, and the final state (P, Q, N, E)."""
+def _selective_scan(
+    x: Value, block: Mamba, state: Value, backwards: bool, kept: Value | None
+) -> tuple[Value, Value]:
+    """The scan of x (L, P, Q, E), without the gate, and its state (P, Q, N, E)."""
     rank, states = block.step_rank, block.states
     step, B, C = linear(x, block.x_proj).split([rank, states, states])
     dt = linear(step, block.dt_proj).softplus()
@@ -112,12 +128,16 @@ def _selective_scan(x: Value, block: Mamba, state: Value, backwards: bool) -> tu
 
     row = -2  # where N lies in the state
     sequences = (dt.unsqueeze(row), (dt * x).unsqueeze(row), B.unsqueeze(-1), C.unsqueeze(row))
-    state, y = x.graph.scan(advance, state, *sequences, backwards=backwards)
+    state, y = x.graph.scan(advance, state, *sequences, backwards=backwards, kept=kept)
     return y.squeeze(row) + x * array(block.D), state
 
 
-def lstm(x: Value, layer: nn.LSTM, state: LayerState | None = None) -> tuple[Value, LayerState]:
-    """(L, S, I) -> (L, S, H), or 2 H if it is bidirectional; states (directions, S, H)."""
+def lstm(
+    x: Value, layer: nn.LSTM, state: LayerState | None = None, kept: Value | None = None
+) -> tuple[Value, LayerState]:
+    """(L, S, I) -> (L, S, H), or 2 H if it is bidirectional, and the state after the last step, or
+    after the first `kept` (1,): (directions, S, H) twice.
+    """
     suffixes = ("l0", "l0_reverse") if layer.bidirectional else ("l0",)
 
     def gathered(kind: str) -> Array:
@@ -125,25 +145,42 @@ def lstm(x: Value, layer: nn.LSTM, state: LayerState | None = None) -> tuple[Val
         return np.stack([np.concatenate([part[gate] for gate in _GATES]) for part in parts])
 
     biases = np.concatenate([gathered("bias_ih"), gathered("bias_hh")], axis=-1)
-    y, hidden, cell = x.graph.nodes(
-        "LSTM",
-        [x, gathered("weight_ih"), gathered("weight_hh"), biases, None, *(state or ())],
-        3,
-        hidden_size=layer.hidden_size,
-        direction="bidirectional" if layer.bidirectional else "forward",
-    )
-    outputs = len(suffixes) * layer.hidden_size
-    return y.transpose(0, 2, 1, 3).reshape(0, 0, outputs), (hidden, cell)
+    arrays = (gathered("weight_ih"), gathered("weight_hh"), biases)
+    weights = [x.graph.constant(values) for values in arrays]
+
+    def run(x: Value, state: LayerState | None) -> tuple[Value, LayerState]:
+        y, hidden, cell = x.graph.nodes(
+            "LSTM",
+            [x, *weights, None, *(state or ())],
+            3,
+            hidden_size=layer.hidden_size,
+            direction="bidirectional" if layer.bidirectional else "forward",
+        )
+        outputs = len(suffixes) * layer.hidden_size
+        return y.transpose(0, 2, 1, 3).reshape(0, 0, outputs), (hidden, cell)
+
+    if kept is None:
+        return run(x, state)
+    y, state = run(x.slice(0, kept), state)
+    further, _ = run(x.slice(kept), state)  # perhaps of no steps: unlike a scan it may be
+    return x.graph.concat(y, further, axis=0), state
+
+
+def lstm_over_time(
+    x: Value, layer: nn.LSTM, state: LayerState, kept: Value | None = None
+) -> tuple[Value, LayerState]:
+    """In every band: (T, B, K, D) -> (T, B K, H); the state is (B, K, H) twice."""
+    size = layer.hidden_size
+    hidden, cell = (part.reshape(1, -1, size) for part in state)
+    sequences = x.reshape(0, -1, layer.input_size)
+    y, (hidden, cell) = lstm(sequences, layer, (hidden, cell), kept)
+    return y, (hidden.reshape(-1, BANDS, size), cell.reshape(-1, BANDS, size))
 
 
 def lstm_layer(x: Value, layer: LstmLayer, state: LayerState) -> tuple[Value, LayerState]:
     """(T, B, K, D) -> (T, B, K, D); the state is (B, K, H) twice."""
-    features, size = layer.lstm.input_size, layer.lstm.hidden_size
-    sequences = layer_norm(x, layer.norm).reshape(0, -1, features)
-    hidden, cell = (part.reshape(1, -1, size) for part in state)
-    y, (hidden, cell) = lstm(sequences, layer.lstm, (hidden, cell))
-    y = linear(y, layer.out_proj).reshape(0, -1, BANDS, features)
-    return x + y, (hidden.reshape(-1, BANDS, size), cell.reshape(-1, BANDS, size))
+    y, state = lstm_over_time(layer_norm(x, layer.norm), layer.lstm, state)
+    return x + linear(y, layer.out_proj).reshape(0, -1, BANDS, layer.lstm.input_size), state
 
 
 def band_mixer(x: Value, layer: BandMixer) -> Value:

@@ -27,6 +27,7 @@ from mbs_cli.models.onnx.layers import (
     linear,
     lstm_layer,
     mamba_layer,
+    past_steps,
     silent_state,
 )
 from mbs_cli.models.onnx.signature import LEVEL, PAST_FRAMES, layer_states
@@ -34,21 +35,25 @@ from mbs_cli.models.onnx.signature import LEVEL, PAST_FRAMES, layer_states
 States = dict[str, Value]
 
 
-def mbs_net(model: MbsNet, spectrum: Value, states: States) -> tuple[Value, States]:
-    """The estimate (T, B, F, 2) of a spectrum (T, B, F, 2), and the states after its last frame."""
+def mbs_net(
+    model: MbsNet, spectrum: Value, states: States, kept: Value | None
+) -> tuple[Value, States]:
+    """The estimate (T, B, F, 2) of a spectrum (T, B, F, 2), and the states after its last frame, or
+    after the first `kept` (1,).
+    """
     graph, count = spectrum.graph, len(model.encoder.time_layers)
-    features, level = _split_bands(model.band_split, spectrum, states[LEVEL])
+    features, level = _split_bands(model.band_split, spectrum, states[LEVEL], kept)
     names = [layer_states(model.config, layer) for layer in range(2 * count)]
-    encoded, after = _encode(model.encoder, features, names[:count], states)
+    encoded, after = _encode(model.encoder, features, names[:count], states, kept)
     phase_features = encoded
     if model.phase_encoder is not None:
-        phase_features, more = _encode(model.phase_encoder, features, names[count:], states)
+        phase_features, more = _encode(model.phase_encoder, features, names[count:], states, kept)
         after |= more
     after[LEVEL] = level
     if model.complex is not None:
         past = states[PAST_FRAMES]
         padded = graph.concat(past, spectrum, axis=0)
-        after[PAST_FRAMES] = padded.slice(1 - ComplexDecoder.TAPS)
+        after[PAST_FRAMES] = past_steps(padded, ComplexDecoder.TAPS - 1, kept)
         return _filter(model.complex, encoded, spectrum, padded), after
     assert model.magnitude is not None
     gated = encoded * linear(encoded, model.magnitude.head).apply("Sigmoid")
@@ -62,12 +67,14 @@ def mbs_net(model: MbsNet, spectrum: Value, states: States) -> tuple[Value, Stat
     return rotate(estimate, vector / length), after
 
 
-def _split_bands(split: BandSplit, spectrum: Value, level: Value) -> tuple[Value, Value]:
+def _split_bands(
+    split: BandSplit, spectrum: Value, level: Value, kept: Value | None
+) -> tuple[Value, Value]:
     """Features (T, B, K, D), and the running level's state (B, 2)."""
     graph = spectrum.graph
     log_power = (spectrum * spectrum).sum(-1).apply("Max", FLOOR**2).apply("Log")
     compressed = (log_power * (COMPRESSION / 2)).apply("Exp")  # |Y|^0.3 (T, B, F, 1)
-    mean_level, level = _running_level((compressed * compressed).mean(2), level)
+    mean_level, level = _running_level((compressed * compressed).mean(2), level, kept)
     parts = spectrum * (log_power * ((COMPRESSION - 1) / 2)).apply("Exp")
     values = graph.concat(compressed, parts, axis=-1) / mean_level.apply("Sqrt")
     # Gain and shift before the bands' Linears become part of these.
@@ -76,7 +83,7 @@ def _split_bands(split: BandSplit, spectrum: Value, level: Value) -> tuple[Value
     return split_bins(values, split.index, weight, split.bias + shift[:, None]), level
 
 
-def _running_level(levels: Value, state: Value) -> tuple[Value, Value]:
+def _running_level(levels: Value, state: Value, kept: Value | None) -> tuple[Value, Value]:
     """The weighted mean (T, B, 1, 1) over the frames so far of (T, B, 1, 1), and its state (B, 2).
 
     The state holds the decayed sum of levels and that of their weights.
@@ -89,19 +96,23 @@ def _running_level(levels: Value, state: Value) -> tuple[Value, Value]:
         sums = sums * decay + pair
         return sums, sums.apply("Identity")  # two outputs may not have one name
 
-    final, sums = graph.scan(advance, state, pairs)
+    state, sums = graph.scan(advance, state, pairs, kept=kept)
     total, weight = sums.unsqueeze(2).split([1, 1])
-    return total / weight, final
+    return total / weight, state
 
 
 def _encode(
-    encoder: Encoder, x: Value, names: Sequence[tuple[str, str]], states: States
+    encoder: Encoder,
+    x: Value,
+    names: Sequence[tuple[str, str]],
+    states: States,
+    kept: Value | None,
 ) -> tuple[Value, States]:
     """(T, B, K, D) -> (T, B, K, D), and the states of its layers, which have these names."""
     after: States = {}
     for place, layer in enumerate(encoder.time_layers):
         known = (states[names[place][0]], states[names[place][1]])
-        x, state = _run_time_layer(x, layer, known)
+        x, state = _run_time_layer(x, layer, known, kept)
         after |= zip(names[place], state, strict=True)
         band_layer = encoder.band_layer_after(place)
         if band_layer is not None:
@@ -109,11 +120,14 @@ def _encode(
     return x, after
 
 
-def _run_time_layer(x: Value, layer: nn.Module, state: LayerState) -> tuple[Value, LayerState]:
+def _run_time_layer(
+    x: Value, layer: nn.Module, state: LayerState, kept: Value | None
+) -> tuple[Value, LayerState]:
     if isinstance(layer, LstmLayer):
+        assert kept is None  # it does not look ahead
         return lstm_layer(x, layer, state)
     assert isinstance(layer, MambaLayer)
-    return mamba_layer(x, layer, state)
+    return mamba_layer(x, layer, state, kept)
 
 
 def _run_band_layer(x: Value, layer: nn.Module) -> Value:

@@ -16,7 +16,7 @@ from onnx import AttributeProto, GraphProto, ModelProto, TensorProto, ValueInfoP
 from mbs_cli.errors import CheckpointError
 from mbs_cli.models.onnx.description import METADATA_KEY, OnnxInfo, parse_metadata
 from mbs_cli.models.onnx.graph import OPERATORS, OPSET
-from mbs_cli.models.onnx.signature import Shape, input_shapes, output_shapes
+from mbs_cli.models.onnx.signature import KEPT, Shape, input_shapes, output_shapes
 
 _MOST_BYTES = 1 << 30  # the largest of our presets has about 30 MB
 _NOT_OURS = "only files that mbs export wrote can be used"
@@ -94,9 +94,11 @@ def _graphs(graph: GraphProto) -> Iterator[GraphProto]:
 
 
 def _shapes(values: Sequence[ValueInfoProto]) -> dict[str, Shape] | None:
-    """The shapes of inputs or outputs by name; None if one is not float32."""
-    if any(value.type.tensor_type.elem_type != TensorProto.FLOAT for value in values):
-        return None
+    """The shapes of inputs or outputs by name; None if one is of another type than ours."""
+    for value in values:
+        kind = TensorProto.INT64 if value.name == KEPT else TensorProto.FLOAT
+        if value.type.tensor_type.elem_type != kind:
+            return None
     return {
         value.name: tuple(
             length.dim_param or length.dim_value for length in value.type.tensor_type.shape.dim

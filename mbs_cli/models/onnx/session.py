@@ -13,22 +13,22 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from mbs_cli.audio.parameters import BINS, FRAMES_PER_SECOND
+from mbs_cli.audio.parameters import BINS
 from mbs_cli.errors import CheckpointError
 from mbs_cli.models.onnx.packages import keep_onnxruntime_quiet
 from mbs_cli.models.onnx.reading import read_onnx
 from mbs_cli.models.onnx.signature import (
+    KEPT,
     SIGNALS,
     SPECTRUM,
     Form,
     Shape,
-    input_shapes,
     output_shapes,
+    state_shapes,
 )
 
 # Frames of all signals of a call together: so few that temporaries fit the caches of a CPU.
 _BLOCK_FRAMES = 64
-_PAST_FRAMES = round(4 * FRAMES_PER_SECOND)  # that a model which looks both ways hears again
 _SILENT = 4  # the level of messages from which onnxruntime prints; what fails is raised
 
 Arrays = dict[str, NDArray[np.float32]]
@@ -57,7 +57,11 @@ class OnnxModel(nn.Module):
 
     def forward(self, spectrum: Tensor) -> Tensor:
         """The clean estimate (B, F, T, 2) of whole signals (B, F, T, 2)."""
-        return self.stream(spectrum)[0] if self.is_causal else self._run(spectrum, {})[0]
+        if self.is_causal:
+            return self.stream(spectrum)[0]
+        if self.info.form is Form.WHOLE:
+            return self._run(spectrum, {})[0]
+        return self.look_ahead(spectrum, None, spectrum.shape[2], spectrum.shape[2])[0]
 
     def stream(self, spectrum: Tensor, state: Arrays | None = None) -> tuple[Tensor, Arrays]:
         """As `forward`, for the next T >= 1 frames, and the state to pass with those after them."""
@@ -71,13 +75,13 @@ class OnnxModel(nn.Module):
         return torch.cat(estimates, dim=1).transpose(1, 2), state
 
     def look_ahead(
-        self, spectrum: Tensor, past: Tensor | None, kept: int, shown: int
-    ) -> tuple[Tensor, Tensor]:
-        """As `MbsNet.look_ahead`, but that the past is what lies within the last seconds."""
-        heard = spectrum if past is None else torch.cat([past, spectrum], dim=2)
-        first = heard.shape[2] - spectrum.shape[2]
-        estimate = self(heard)[:, :, first : first + shown]
-        return estimate, heard[:, :, max(0, first + kept - _PAST_FRAMES) : first + kept].clone()
+        self, spectrum: Tensor, state: Arrays | None, kept: int, shown: int
+    ) -> tuple[Tensor, Arrays]:
+        """As `MbsNet.look_ahead`, of a file of the window form."""
+        if state is None:
+            state = self._silence(spectrum.shape[0])
+        estimate, state = self._run(spectrum, state, kept)
+        return estimate[:, :, :shown], state
 
     def _try(self) -> None:
         """Raises RuntimeError if frames and state do not go through."""
@@ -86,23 +90,27 @@ class OnnxModel(nn.Module):
         if self.is_causal:
             _, state = self.stream(silence)
             estimate, _ = self.stream(silence, state)
+        elif self.info.form is Form.WINDOW:
+            _, state = self.look_ahead(silence, None, 2, 3)
+            estimate, _ = self.look_ahead(silence, state, 2, 3)
         if estimate.shape != silence.shape:
             raise RuntimeError("it does not keep the shape of a spectrum")
 
     def _silence(self, signals: int) -> Arrays:
-        shapes = input_shapes(self.info.config, self.info.form)
-        del shapes[SPECTRUM]
-
         def zeros(shape: Shape) -> NDArray[np.float32]:
             lengths = [signals if length == SIGNALS else int(length) for length in shape]
             return np.zeros(lengths, np.float32)
 
-        return {name: zeros(shape) for name, shape in shapes.items()}
+        return {name: zeros(shape) for name, shape in state_shapes(self.info.config).items()}
 
-    def _run(self, spectrum: Tensor, state: Arrays) -> tuple[Tensor, Arrays]:
-        frames_first = spectrum.permute(2, 0, 1, 3).contiguous().numpy()
+    def _run(
+        self, spectrum: Tensor, state: Arrays, kept: int | None = None
+    ) -> tuple[Tensor, Arrays]:
+        inputs = {SPECTRUM: spectrum.permute(2, 0, 1, 3).contiguous().numpy(), **state}
+        if kept is not None:
+            inputs[KEPT] = np.array(kept, np.int64)
         try:
-            results = self._session.run(self._outputs, {SPECTRUM: frames_first, **state})
+            results = self._session.run(self._outputs, inputs)
         except Exception as error:  # of no class that tells more than its text
             raise RuntimeError(str(error)) from error
         estimate, *states = results
