@@ -23,6 +23,12 @@ from mbs_cli.commands.train import train
 from mbs_cli.device import let_waiting_threads_sleep
 from mbs_cli.errors import MbsError
 
+# Commands whose next run takes up where this one was interrupted.
+_GO_ON = {
+    "enhance": ", run again to go on",
+    "train": ", run again with --resume to go on",
+}
+
 app = typer.Typer(
     name="mbs",
     no_args_is_help=True,
@@ -72,5 +78,11 @@ def main() -> None:
         sys.exit(exit_code_of(error))
     except SystemExit as ending:
         if ending.code == ExitCode.INTERRUPTED:
-            print("interrupted: what was finished is kept, run again to go on", file=sys.stderr)
+            print(f"interrupted: what was finished is kept{_next_step()}", file=sys.stderr)
         raise
+
+
+def _next_step() -> str:
+    """What to do after Ctrl-C; nothing where the command of this process would start over."""
+    command = next((word for word in sys.argv[1:] if not word.startswith("-")), "")
+    return _GO_ON.get(command, "")

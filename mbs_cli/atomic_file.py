@@ -6,6 +6,7 @@ import os
 import platform
 import re
 import secrets
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -34,6 +35,13 @@ def atomic_file(target: Path, durable: bool = False) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             partial.unlink(missing_ok=True)
+
+
+def check_creatable(target: Path) -> None:
+    """Raise OSError, before any work, if `atomic_file` could not write there. Leaves no trace."""
+    folder = next(parent for parent in target.absolute().parents if parent.exists())
+    with tempfile.TemporaryFile(dir=folder):
+        pass
 
 
 def remove_abandoned(folder: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 
 import numpy as np
 
@@ -17,7 +17,7 @@ _BYTES = np.dtype(np.float32).itemsize
 _TOLERATED_SECONDS = 0.5
 
 
-def read_ffmpeg_blocks(info: AudioFileInfo, block_frames: int) -> Iterator[Samples]:
+def read_ffmpeg_blocks(info: AudioFileInfo, block_frames: int) -> Generator[Samples, None, None]:
     """Yield the samples as blocks (C, S), S = `block_frames` but for the last.
 
     Gaps of more than 0.1 s in the time stamps become silence, so that a sound stays with its

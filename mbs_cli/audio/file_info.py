@@ -53,12 +53,17 @@ def open_sound(path: Path) -> soundfile.SoundFile:
     """Open a file for reading. Raises AudioError if it is not there or not audio."""
     _check_readable(path)
     try:
-        return soundfile.SoundFile(path)
+        return soundfile.SoundFile(native_name(path))
     except soundfile.LibsndfileError as error:
         raise AudioError(
             f"{path}: not an audio file that libsndfile reads ({error.error_string.rstrip('.')})",
             f"if it is audio, install ffmpeg or {ffmpeg.convert_hint(path)}",
         ) from error
+
+
+def native_name(path: Path) -> bytes | Path:
+    """A path as soundfile opens it, of which POSIX does not ask that its bytes be UTF-8."""
+    return os.fsencode(path) if os.name == "posix" else path
 
 
 def _check_readable(path: Path) -> None:
@@ -88,7 +93,7 @@ def read_info(path: Path) -> AudioFileInfo:
     """
     _check_readable(path)
     try:
-        sound = soundfile.SoundFile(path)
+        sound = soundfile.SoundFile(native_name(path))
     except soundfile.LibsndfileError:
         info = _probed_info(path) if ffmpeg.is_installed() else None
     else:

@@ -13,7 +13,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from mbs_cli.audio.ffmpeg import convert_hint
-from mbs_cli.audio.file_info import AudioFileInfo
+from mbs_cli.audio.file_info import AudioFileInfo, native_name
 from mbs_cli.audio.write_errors import disk_full
 from mbs_cli.errors import AudioError
 
@@ -39,7 +39,7 @@ class NativeEncoder:
         self._frames = 0
         try:
             self._sound = soundfile.SoundFile(
-                partial,
+                native_name(partial),
                 "w",
                 samplerate=info.sample_rate_hz,
                 channels=info.channels,
@@ -79,7 +79,7 @@ class NativeEncoder:
         if self._frames == 0:
             return
         try:
-            written = soundfile.info(self._partial).frames
+            written = soundfile.info(native_name(self._partial)).frames
         except soundfile.LibsndfileError as error:
             raise disk_full(self._target) from error
         if written < self._frames:

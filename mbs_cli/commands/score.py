@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mbs_cli.commands.error_text import print_error
 from mbs_cli.commands.exit_code import ExitCode
 from mbs_cli.commands.text_output import STDOUT, check_target, write_text
-from mbs_cli.errors import UsageError
+from mbs_cli.errors import MbsError, UsageError
 
 if TYPE_CHECKING:
     from mbs_cli.scoring.comparison import Comparison
@@ -39,7 +41,7 @@ def score(
         str | None,
         typer.Option(
             metavar="KEY,...",
-            help="What to compute, e.g. pesq_wb,stoi,dnsmos_ovrl; all for everything.",
+            help="What to compute, e.g. pesq_wb,stoi,dnsmos_ovrl; all for all that is possible.",
             show_default="all that need a reference",
         ),
     ] = None,
@@ -90,7 +92,7 @@ def score(
     from mbs_cli.commands.score_display import open_display, print_findings, print_tables
     from mbs_cli.scoring.systems import score_systems
 
-    outputs = _outputs(csv, as_json, html)
+    _check_outputs(csv, as_json, html)
     if not no_reference and noisy is None and len(paths) < 2:
         raise UsageError(
             "one path given: the references, and nothing to score",
@@ -101,7 +103,7 @@ def score(
             None if no_reference else paths[0],
             paths if no_reference else paths[1:],
             noisy=noisy,
-            metrics=_metrics(metrics),
+            metrics=_metrics(metrics, has_reference=not no_reference),
             trim=trim,
             align=align,
             jobs=jobs,
@@ -109,37 +111,50 @@ def score(
             command=shlex.join(["mbs", *sys.argv[1:]]),
             on_scored=on_scored,
         )
-    _write(comparison, csv, as_json, html)
-    print_findings(comparison)
-    if STDOUT not in outputs:
-        print_tables(comparison)
+    try:
+        print_findings(comparison)
+        if STDOUT not in (csv, as_json):
+            print_tables(comparison)
+    finally:  # a reader that went away costs no file
+        failures = list(_write(comparison, csv, as_json, html))
+    for failure in failures:
+        print_error(failure)
     if not comparison.is_complete:
         raise typer.Exit(ExitCode.INTERRUPTED)
-    if comparison.has_failures or (strict and comparison.has_gaps):
+    if failures or comparison.has_failures or (strict and comparison.has_gaps):
         raise typer.Exit(ExitCode.FAILED)
 
 
-def _metrics(text: str | None) -> list[str] | None:
-    from mbs_cli.scoring.metrics import METRICS
+def _metrics(text: str | None, has_reference: bool) -> list[str] | None:
+    from mbs_cli.scoring.metrics import LONE_METRICS, METRICS
 
     if text is None:
         return None
     keys = [part.strip() for part in text.split(",") if part.strip()]
-    return list(METRICS) if keys == ["all"] else keys
+    if keys == ["all"]:
+        return list(METRICS if has_reference else LONE_METRICS)
+    return keys
 
 
-def _outputs(csv: str | None, as_json: str | None, html: Path | None) -> list[str]:
-    """The outputs asked for; raises UsageError, before any work, if one cannot be written."""
-    wanted = [target for target in (csv, as_json) if target is not None]
+def _check_outputs(csv: str | None, as_json: str | None, html: Path | None) -> None:
+    """Raise UsageError, before any work, if an output cannot be written or two are one file."""
+    if csv == as_json == STDOUT:
+        raise UsageError("--csv - and --json - both go to standard output", "give one a file name")
+    options = {"--csv": csv, "--json": as_json, "--html": html}
+    places: dict[Path, str] = {}
+    for option, target in options.items():
+        if target is None or target == STDOUT:
+            continue
+        first = places.setdefault(Path(target).resolve(), option)
+        if first != option:
+            raise UsageError(f"{target}: both {first} and {option} go there", "name two files")
     if html is not None:
         from mbs_cli.scoring.report.page import check_report_path
 
         check_report_path(html)
-    if wanted.count(STDOUT) > 1:
-        raise UsageError("--csv - and --json - both go to standard output", "give one a file name")
-    for target in wanted:
-        check_target(target)
-    return wanted
+    for text_target in (csv, as_json):
+        if text_target is not None:
+            check_target(text_target)
 
 
 def _hashes(weights: list[str]) -> dict[Path, str]:
@@ -149,26 +164,53 @@ def _hashes(weights: list[str]) -> dict[Path, str]:
         source, separator, model = text.rpartition("=")
         if not separator:
             raise UsageError(f"--weights {text}: expected EST=NAME|PATH", "e.g. clean/=mbs-net")
-        models[Path(source)] = model
+        models[Path(source)] = _weights_file(text, model)
     if not models:
         return {}
     from mbs_cli.models.checkpoint import file_sha256
+
+    return {source: file_sha256(path) for source, path in models.items()}
+
+
+def _weights_file(text: str, model: str) -> Path:
     from mbs_cli.models.shipped import resolve_model
 
-    return {source: file_sha256(resolve_model(model)) for source, model in models.items()}
+    path = resolve_model(model)
+    if path.is_dir():
+        raise UsageError(
+            f"--weights {text}: {path} is a folder, expected a model's file",
+            "name the file in it, e.g. best.safetensors, or one that mbs models lists",
+        )
+    return path
 
 
-def _write(comparison: Comparison, csv: str | None, as_json: str | None, html: Path | None) -> None:
-    import json
+def _write(
+    comparison: Comparison, csv: str | None, as_json: str | None, html: Path | None
+) -> Iterator[MbsError]:
+    """Write every output that can be written, and yield why another cannot."""
+    page = None if html is None else str(html)
+    for target, write in ((csv, _write_csv), (as_json, _write_json), (page, _write_page)):
+        try:
+            if target is not None:
+                write(comparison, target)
+        except MbsError as error:
+            yield error
 
+
+def _write_csv(comparison: Comparison, target: str) -> None:
     from mbs_cli.scoring.csv_table import csv_text
 
-    if csv is not None:
-        write_text(csv, csv_text(comparison))
-    if as_json is not None:
-        text = json.dumps(comparison.to_json(), indent=1, ensure_ascii=False, allow_nan=False)
-        write_text(as_json, text + "\n")
-    if html is not None:
-        from mbs_cli.scoring.report.page import write_report
+    write_text(target, csv_text(comparison))
 
-        write_report(comparison, html)
+
+def _write_json(comparison: Comparison, target: str) -> None:
+    import json
+
+    text = json.dumps(comparison.to_json(), indent=1, ensure_ascii=False, allow_nan=False)
+    write_text(target, text + "\n")
+
+
+def _write_page(comparison: Comparison, target: str) -> None:
+    from mbs_cli.scoring.report.page import write_report
+
+    write_report(comparison, Path(target))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -87,6 +88,8 @@ def _describe_lag(system: SystemScores) -> str:
 def print_tables(comparison: Comparison) -> None:
     """Means with intervals, and what the other systems change against the first, on stdout."""
     console = Console()
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a system's name need not be UTF-8
+        sys.stdout.reconfigure(errors="backslashreplace")
     metrics = [METRICS[key] for key in comparison.metrics]
     for systems in _side_by_side(comparison.systems):
         console.print(_means_table(systems, metrics))

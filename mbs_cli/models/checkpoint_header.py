@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 from mbs_cli.errors import CheckpointError
 
 METADATA_KEY = "mbs"
-MAX_HEADER_BYTES = 1 << 20  # ours have about 10 kB
+MAX_HEADER_BYTES = 1 << 23  # ours have about 10 kB; a list of all sources may be long
 _LENGTH_BYTES = 8
 _ZIP_MAGIC = b"PK\x03\x04"
 _PICKLE_PROTOCOLS = tuple(bytes((0x80, protocol)) for protocol in (2, 3, 4, 5))
@@ -112,7 +112,7 @@ def _entry(name: str, value: Any, path: Path) -> TensorEntry:
     try:
         shape = tuple(int(length) for length in value["shape"])
         return TensorEntry(str(value["dtype"]), shape, int(value["data_offsets"][1]))
-    except (KeyError, IndexError, TypeError, ValueError) as error:
+    except (LookupError, OverflowError, TypeError, ValueError) as error:
         raise CheckpointError(f"{path} is damaged: its entry for {name!r} is not valid") from error
 
 

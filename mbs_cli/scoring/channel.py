@@ -7,7 +7,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from mbs_cli.scoring.signals import NotApplicable
+from mbs_cli.scoring.signals import NotApplicable, check_value
 
 Measure = Callable[[NDArray[Any], NDArray[Any]], float]
 
@@ -24,13 +24,13 @@ class Channel:
         """`measure(reference, estimate)`, computed at the first call.
 
         Raises:
-            NotApplicable: it has no value here, or there is no reference.
+            NotApplicable: it has no finite value here, or there is no reference.
         """
         if self.reference is None:
             raise NotApplicable("needs a reference")
         if measure not in self._known:
             try:
-                self._known[measure] = measure(self.reference, self.estimate)
+                self._known[measure] = check_value(measure(self.reference, self.estimate))
             except NotApplicable as reason:
                 self._known[measure] = reason
         known = self._known[measure]

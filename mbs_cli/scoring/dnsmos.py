@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from mbs_cli.models.onnx.packages import keep_onnxruntime_quiet
 from mbs_cli.scoring.signals import SAMPLE_RATE_HZ, NotApplicable, check_estimate
 
+SHORTEST_SECONDS = 0.5  # the package repeats what is shorter than its 9 s, and rates that
+
 
 def dnsmos(estimate: NDArray[Any]) -> tuple[float, float, float]:
     """SIG, BAK and OVRL of one signal (S,) at 16 kHz.
@@ -22,9 +24,10 @@ def dnsmos(estimate: NDArray[Any]) -> tuple[float, float, float]:
     Samples beyond full scale are clipped first, as an integer audio file would hold them.
 
     Raises:
-        NotApplicable: the signal is silent or not finite, or the package is not installed.
+        NotApplicable: the signal is too short, silent or not finite, or the package is not
+            installed.
     """
-    signal = np.clip(check_estimate(estimate), -1.0, 1.0)
+    signal = np.clip(check_estimate(estimate, SHORTEST_SECONDS), -1.0, 1.0)
     keep_onnxruntime_quiet()
     try:
         package = import_module("speechmos.dnsmos")  # untyped, and not there in most places

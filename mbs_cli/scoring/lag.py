@@ -23,7 +23,8 @@ def measure_lag(reference: NDArray[Any], estimate: NDArray[Any]) -> int | None:
     None if one is silent or not finite, or if they have next to nothing in common.
     """
     most = int(MOST_SECONDS * SAMPLE_RATE_HZ)
-    norm = float(np.linalg.norm(reference)) * float(np.linalg.norm(estimate))
+    with np.errstate(over="ignore"):  # found infinite below
+        norm = float(np.linalg.norm(reference)) * float(np.linalg.norm(estimate))
     if not np.isfinite(norm) or norm < SILENCE_PEAK**2:
         return None
     strength = np.abs(_correlation(reference, estimate, most))  # a turned polarity is no lag

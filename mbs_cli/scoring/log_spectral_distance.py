@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mbs_cli.scoring.signals import SAMPLE_RATE_HZ, Signal, check_pair
+from mbs_cli.scoring.signals import SAMPLE_RATE_HZ, NotApplicable, Signal, check_pair
 
 FRAME_SAMPLES = 512
 HOP_SAMPLES = FRAME_SAMPLES // 2
@@ -30,6 +30,8 @@ def log_spectral_distance(reference: NDArray[Any], estimate: NDArray[Any]) -> fl
     clean, enhanced = check_pair(reference, estimate, SHORTEST_SECONDS)
     starts = range(0, clean.size - FRAME_SAMPLES + 1, HOP_SAMPLES * _FRAMES_AT_ONCE)
     floor = 10.0 ** (FLOOR_DB / 10.0) * max(float(_power(clean, start).max()) for start in starts)
+    if floor == 0.0:
+        raise NotApplicable("reference is silent but for its last, incomplete frame")
     distances = []
     for start in starts:
         levels = (

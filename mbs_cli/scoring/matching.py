@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from mbs_cli.audio.folder import audio_files, audio_name
+from mbs_cli.audio.suffixes import AUDIO_SUFFIXES, FFMPEG_AUDIO_SUFFIXES
 from mbs_cli.errors import DataError, UsageError
 
 
@@ -28,7 +30,7 @@ class MatchedSystem:
 class Matching:
     """The references by name, in order, and the systems; without references their union of names.
 
-    A name is a relative path without its suffix.
+    A name is a relative path without its suffix; single files all go by that of the first.
     """
 
     names: tuple[str, ...]
@@ -53,15 +55,12 @@ def match(reference: Path | None, estimates: Sequence[Path], noisy: Path | None 
             f"files and folders mixed: {', '.join(map(str, everything))}",
             "compare files with files and folders with folders",
         )
+    references = {} if reference is None else _files(reference)
     found = {source: _files(source) for source in sources}
-    if reference is None:
-        names = tuple(dict.fromkeys(name for files in found.values() for name in files))
-        references: dict[str, Path] = {}
-    else:
-        references = _files(reference)
-        if reference.is_file():  # a file is compared with a file of any name
-            found = {source: {next(iter(references)): source} for source in sources}
-        names = tuple(references)
+    if not sources[0].is_dir():  # a file is compared with a file of any name
+        name = next(iter(references or found[sources[0]]))
+        found = {source: {name: source} for source in sources}
+    names = tuple(references) or tuple(dict.fromkeys(chain.from_iterable(found.values())))
     labels = _labels(sources, noisy)
     systems = tuple(
         _system(labels[source], source, files, names, is_noisy=source == noisy)
@@ -89,7 +88,7 @@ def _files(source: Path) -> dict[str, Path]:
     if not source.is_dir():
         return {audio_name(Path(source.name)): source}
     files: dict[str, Path] = {}
-    for path in sorted(audio_files(source)):
+    for path in sorted(audio_files(source, AUDIO_SUFFIXES | FFMPEG_AUDIO_SUFFIXES)):
         name = audio_name(path.relative_to(source))
         if name in files:
             raise DataError(

@@ -20,6 +20,7 @@ from mbs_cli.scoring.llr import llr
 from mbs_cli.scoring.log_spectral_distance import log_spectral_distance
 from mbs_cli.scoring.pesq import pesq_nb, pesq_wb
 from mbs_cli.scoring.si_sdr import si_sdr
+from mbs_cli.scoring.signals import check_value
 from mbs_cli.scoring.snr import segmental_snr, snr
 from mbs_cli.scoring.stoi import estoi, stoi
 from mbs_cli.scoring.wss import wss
@@ -54,9 +55,8 @@ class Family:
     needs_reference: bool = True
 
     def compute(self, channel: Channel) -> dict[str, float]:
-        """Every metric of the family by its key; raises `NotApplicable`."""
-        values = self.function(channel)
-        assert all(map(math.isfinite, values)), self.metrics
+        """Every metric of the family by its key, all of them finite; raises `NotApplicable`."""
+        values = map(check_value, self.function(channel))
         return {metric.key: value for metric, value in zip(self.metrics, values, strict=True)}
 
     def keys_among(self, chosen: Iterable[str]) -> list[str]:

@@ -78,11 +78,12 @@ def score_pair(pair: ScorePair, metrics: Sequence[str]) -> PairScore:
     """The metrics of one pair, computed in this process.
 
     Channels are scored one by one and averaged; a metric that one of them lacks has no value.
+    Whatever goes wrong, foreseen or not, is a reason in this row and does not stop other rows.
     """
     row = empty_row(pair)
     try:
         signals = pair.load()
-    except (NotApplicable, MemoryError) as reason:
+    except Exception as reason:  # noqa: BLE001 - becomes the reason
         row.reasons.update(dict.fromkeys(metrics, _text(reason)))
         return row
     references = [None] * len(signals.estimate) if signals.reference is None else signals.reference
@@ -91,7 +92,7 @@ def score_pair(pair: ScorePair, metrics: Sequence[str]) -> PairScore:
         keys = family.keys_among(metrics)
         try:
             computed = _mean_over_channels(family, channels)
-        except (NotApplicable, MemoryError) as reason:
+        except Exception as reason:  # noqa: BLE001 - likewise, and the next family may go well
             row.reasons.update(dict.fromkeys(keys, _text(reason)))
         else:
             row.values.update({key: computed[key] for key in keys})
@@ -107,8 +108,12 @@ def _path(source: object) -> str | None:
     return str(source) if isinstance(source, Path) else None
 
 
-def _text(reason: NotApplicable | MemoryError) -> str:
-    return "not enough memory" if isinstance(reason, MemoryError) else str(reason)
+def _text(reason: Exception) -> str:
+    if isinstance(reason, NotApplicable):
+        return str(reason)
+    if isinstance(reason, MemoryError):
+        return "not enough memory"
+    return f"failed unexpectedly ({type(reason).__name__}: {reason})"
 
 
 def _mean_over_channels(family: Family, channels: Sequence[Channel]) -> dict[str, float]:

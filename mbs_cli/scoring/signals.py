@@ -6,6 +6,7 @@ there is no third case, no -1 and no NaN (design: numbers that others can reprod
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 SAMPLE_RATE_HZ = 16000
 SILENCE_PEAK = 1e-8  # far below one step of a 24-bit file (1.2e-7)
+LOUDEST_PEAK = 1e50  # far beyond any recording, and the energies of what is below never overflow
 
 Signal = NDArray[np.float64]
 
@@ -33,20 +35,25 @@ def check_pair(
         raise NotApplicable(
             f"lengths differ: reference {clean.size} samples, estimate {enhanced.size} samples"
         )
-    if clean.size < shortest_seconds * SAMPLE_RATE_HZ:
-        raise NotApplicable(
-            f"too short: {clean.size / SAMPLE_RATE_HZ:.3f} s, needs {shortest_seconds:g} s or more"
-        )
+    _check_length(clean, shortest_seconds)
     _check_content(clean, "reference")
     _check_content(enhanced, "estimate")
     return clean, enhanced
 
 
-def check_estimate(estimate: NDArray[Any]) -> Signal:
+def check_estimate(estimate: NDArray[Any], shortest_seconds: float = 0.0) -> Signal:
     """One signal as float64 (S,), for metrics without a reference, or `NotApplicable`."""
     enhanced = _as_signal(estimate, "estimate")
+    _check_length(enhanced, shortest_seconds)
     _check_content(enhanced, "estimate")
     return enhanced
+
+
+def check_value(value: float) -> float:
+    """A metric's value, or `NotApplicable` if it is no finite number."""
+    if not math.isfinite(value):
+        raise NotApplicable(f"its value is not a finite number: {value}")
+    return value
 
 
 def _as_signal(samples: NDArray[Any], role: str) -> Signal:
@@ -56,11 +63,20 @@ def _as_signal(samples: NDArray[Any], role: str) -> Signal:
     return signal
 
 
+def _check_length(signal: Signal, shortest_seconds: float) -> None:
+    if signal.size < shortest_seconds * SAMPLE_RATE_HZ:
+        raise NotApplicable(
+            f"too short: {signal.size / SAMPLE_RATE_HZ:.3f} s, needs {shortest_seconds:g} s or more"
+        )
+
+
 def _check_content(signal: Signal, role: str) -> None:
     if signal.size == 0:
         raise NotApplicable(f"{role} has no samples")
     if not np.isfinite(signal).all():
         count = int(np.count_nonzero(~np.isfinite(signal)))
         raise NotApplicable(f"{role} has {count} samples that are NaN or infinite")
+    if (peak := float(np.abs(signal).max())) > LOUDEST_PEAK:
+        raise NotApplicable(f"{role} has samples as large as {peak:.0e}: that is no sound")
     if np.ptp(signal) < SILENCE_PEAK:
         raise NotApplicable(f"{role} is silent")

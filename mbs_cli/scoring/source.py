@@ -41,7 +41,8 @@ def read_sound(source: Path | NDArray[Any]) -> Sound:
     """A file of any rate and number of channels, or an array (S,) at 16 kHz.
 
     Raises:
-        NotApplicable: the file is not there, damaged or cut short, or the array is not mono.
+        NotApplicable: the file is not there, damaged, cut short or needs an ffmpeg that is not
+            installed, or the array is not mono.
     """
     if isinstance(source, Path):
         return _read_file(source)
@@ -51,34 +52,20 @@ def read_sound(source: Path | NDArray[Any]) -> Sound:
 
 
 def _read_file(path: Path) -> Sound:
-    import soundfile
-
-    from mbs_cli.audio.file_info import open_sound
-    from mbs_cli.audio.truncation import find_truncation
+    from mbs_cli.scoring.sound_file import read_sound_file
 
     try:
-        with open_sound(path) as sound:
-            fault = find_truncation(path, sound)
-            samples = sound.read(dtype="float64", always_2d=True)
-            rate_hz, promised = sound.samplerate, sound.frames
+        samples, info = read_sound_file(path)
     except AudioError as error:
-        raise NotApplicable(error.message) from error
-    except soundfile.LibsndfileError as error:
-        raise NotApplicable(f"{path}: damaged or cut short ({error.error_string})") from error
-    if len(samples) < promised:
-        fault = f"cut short: its header promises {promised} samples, {len(samples)} are there"
-    if fault:
-        raise NotApplicable(f"{path}: {fault}")
-    return Sound(np.ascontiguousarray(_to_16_khz(samples, rate_hz).T), rate_hz)
+        raise NotApplicable(str(error)) from error
+    return Sound(_to_16_khz(samples, info.sample_rate_hz), info.sample_rate_hz)
 
 
 def _to_16_khz(samples: NDArray[Any], rate_hz: int) -> NDArray[Any]:
-    """Samples (S, C) at the common rate."""
-    if rate_hz == SAMPLE_RATE_HZ or not len(samples):
+    """Samples (C, S) at the common rate."""
+    if rate_hz == SAMPLE_RATE_HZ or not samples.size:
         return samples
     import soxr
 
-    resampled: NDArray[Any] = soxr.resample(
-        samples, rate_hz, SAMPLE_RATE_HZ, quality=RESAMPLER_QUALITY
-    )
-    return resampled
+    resampled = soxr.resample(samples.T, rate_hz, SAMPLE_RATE_HZ, quality=RESAMPLER_QUALITY)
+    return np.ascontiguousarray(resampled.T)

@@ -55,11 +55,13 @@ def score_systems(
     scored so far, `is_complete` False.
 
     Raises:
-        UsageError: a metric that does not exist or needs the reference that is not there.
+        UsageError: a metric that does not exist or needs the reference that is not there, or the
+            weights of something that is not scored.
         DataError: nothing there, or nothing that belongs together.
     """
     keys = _check_choice(metrics, has_reference=reference is not None)
     matching = match(reference, estimates, noisy)
+    hashes = _by_source(weights_sha256 or {}, matching)
     rows: dict[str, list[PairScore]] = {system.name: [] for system in matching.systems}
     is_complete = False
     try:
@@ -71,7 +73,6 @@ def score_systems(
     except KeyboardInterrupt:
         if not any(rows.values()):
             raise
-    hashes = {path.resolve(): known for path, known in (weights_sha256 or {}).items()}
     systems = [
         _summarise(system, rows[system.name], keys, hashes.get(system.source.resolve()))
         for system in matching.systems
@@ -99,6 +100,18 @@ def _check_choice(metrics: Sequence[str] | None, has_reference: bool) -> tuple[s
     if not keys:
         raise UsageError("no metrics chosen", f"choose from {', '.join(REFERENCE_METRICS)}")
     return keys
+
+
+def _by_source(weights_sha256: Mapping[Path, str], matching: Matching) -> dict[Path, str]:
+    """The hashes by the true path of the system that they belong to."""
+    sources = {system.source.resolve(): system.source for system in matching.systems}
+    for path in weights_sha256:
+        if path.resolve() not in sources:
+            raise UsageError(
+                f"--weights {path}=...: this is not among the systems that are scored",
+                f"name one of {', '.join(map(str, sources.values()))}",
+            )
+    return {path.resolve(): known for path, known in weights_sha256.items()}
 
 
 def _rows(

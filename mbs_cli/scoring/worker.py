@@ -30,7 +30,6 @@ class Worker:
 
         Raises:
             WorkerDied: `stop` was called meanwhile.
-            RuntimeError: an unexpected failure in the child, with its traceback.
         """
         try:
             return self._ask(pair, metrics)
@@ -69,13 +68,11 @@ class Worker:
         child = self._running()
         try:
             child.ask((pair, tuple(metrics)))
-            answer = child.answer()
+            row: PairScore = child.answer()
         except ChildDied as death:
             self._child = None
             raise WorkerDied(f"the metric ended its process {death}") from death
-        if isinstance(answer, PairScore):
-            return answer
-        raise RuntimeError(f"scoring {pair.name} failed:\n{answer}")
+        return row
 
     def _running(self) -> ChildProcess:
         if self._stopped:

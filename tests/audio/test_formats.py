@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import resource
+import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -62,6 +64,16 @@ def test_a_copy_has_the_same_format_and_length(
     assert (after.samplerate, after.channels, after.frames) == (16_000, channels, before.frames)
     if subtype in LOSSLESS:
         assert np.array_equal(soundfile.read(source)[0], soundfile.read(target)[0])
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names are bytes on Linux only")
+@pytest.mark.parametrize("folder", [b"plain", b"voil\xe0"])
+def test_names_need_not_be_utf_8(folder, tmp_path, noisy_file):
+    source, target = (tmp_path / os.fsdecode(folder + name) for name in (b"/\xe9.flac", b"/\xe8"))
+    source.parent.mkdir()
+    shutil.copy(noisy_file, source)
+    copy(source, target)
+    assert target.read_bytes()[:4] == b"fLaC"
 
 
 @pytest.mark.parametrize(("container", "subtype"), FORMATS)

@@ -162,12 +162,16 @@ def test_a_truncated_file_says_so(checkpoint: Path, kept: float) -> None:
 
 
 HEADER = b'{"__metadata__":{"mbs":"{}"}}'
+ENDLESS = b'{"a":{"dtype":"F32","shape":[Infinity],"data_offsets":[0,4]}}'
+BOUNDLESS = b'{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,1e999]}}'
 FOREIGN: dict[str, tuple[bytes, str]] = {
     "text": (b"just a text file, no tensors", "not a safetensors file"),
     "absurd header": (struct.pack("<Q", 1 << 60) + HEADER, "header claims 1152921504606846976"),
     "no JSON": (struct.pack("<Q", 5) + b"{nope", "its header is not valid JSON"),
     "deep JSON": (struct.pack("<Q", 200_001) + b'{"a":' + b"[" * 199_996, "not valid JSON"),
     "bad entry": (struct.pack("<Q", 9) + b'{"a":[1]}', "its entry for 'a' is not valid"),
+    "infinite shape": (struct.pack("<Q", len(ENDLESS)) + ENDLESS, "entry for 'a' is not valid"),
+    "infinite end": (struct.pack("<Q", len(BOUNDLESS)) + BOUNDLESS, "entry for 'a' is not valid"),
     "no description": (struct.pack("<Q", 2) + b"{}", "no entry 'mbs'"),
     "empty description": (struct.pack("<Q", len(HEADER)) + HEADER, "format is missing"),
 }

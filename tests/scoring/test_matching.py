@@ -43,6 +43,21 @@ def test_two_files_match_whatever_their_names(tmp_path: Path) -> None:
     assert [system.name for system in matching.systems] == ["out 1", "out2.flac"]
 
 
+def test_single_files_match_without_a_reference_too(tmp_path: Path) -> None:
+    tree(tmp_path, "before.wav", "after.flac", "now.wav")
+    matching = match(None, [tmp_path / "before.wav", tmp_path / "after.flac"])
+    assert matching.names == ("before",)
+    assert [system.name for system in matching.systems] == ["before.wav", "after.flac"]
+    assert all(list(system.estimates) == ["before"] for system in matching.systems)
+
+
+def test_what_only_ffmpeg_reads_is_found(tmp_path: Path) -> None:
+    clean = tree(tmp_path / "clean", "a.wav", "b.wav")
+    other = tree(tmp_path / "other", "a.m4a", "b.WEBM", "b.mp4")
+    (system,) = match(clean, [other]).systems
+    assert [path.name for path in system.estimates.values()] == ["a.m4a", "b.WEBM"]
+
+
 def test_systems_are_told_apart_and_the_noisy_one_comes_first(tmp_path: Path) -> None:
     folders = [tree(tmp_path / name, "x.wav") for name in ("ref", "a/out", "b/out", "input")]
     names = [s.name for s in match(folders[0], folders[1:3], noisy=folders[3]).systems]

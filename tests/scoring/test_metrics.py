@@ -1,5 +1,6 @@
 """Each metric equals its package or its formula, and is never a number where it has no meaning."""
 
+import math
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -12,9 +13,16 @@ from numpy.typing import NDArray
 from mbs_cli.errors import UsageError
 from mbs_cli.scoring import frames
 from mbs_cli.scoring import log_spectral_distance as lsd_module
+from mbs_cli.scoring.channel import Channel
 from mbs_cli.scoring.llr import llr
 from mbs_cli.scoring.log_spectral_distance import log_spectral_distance
-from mbs_cli.scoring.metrics import LONE_METRICS, METRICS, REFERENCE_METRICS, check_metrics
+from mbs_cli.scoring.metrics import (
+    LONE_METRICS,
+    METRICS,
+    REFERENCE_METRICS,
+    Family,
+    check_metrics,
+)
 from mbs_cli.scoring.pair import ScorePair
 from mbs_cli.scoring.pesq import pesq_nb, pesq_wb
 from mbs_cli.scoring.score import score_pair
@@ -130,6 +138,8 @@ def test_what_has_no_meaning_is_not_applicable(
         "estimate has 1 samples that are NaN": (clean, broken),
         "reference has 1 samples that are NaN": (infinite, noisy),
         "not mono": (np.stack([clean, clean]), noisy),
+        "reference has samples as large as": (1e160 * clean.astype(np.float64), noisy),
+        "estimate has samples as large as": (clean, 1e160 * noisy.astype(np.float64)),
     }
     for reason, (reference, estimate) in cases.items():
         with pytest.raises(NotApplicable, match=reason):
@@ -143,6 +153,41 @@ def test_too_short_is_not_applicable(
 ) -> None:
     with pytest.raises(NotApplicable, match="too short"):
         metric(clean[20000 : 20000 + samples], clean[20000 : 20000 + samples])
+
+
+def test_sound_in_the_last_incomplete_frame_alone_has_no_spectral_distance(noisy: Samples) -> None:
+    reference = np.zeros(1000)
+    reference[900:] = noisy[20000:20100]
+    with pytest.raises(NotApplicable, match="silent but for its last, incomplete frame"):
+        log_spectral_distance(reference, noisy[20000:21000])
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_what_is_no_finite_number_is_no_value(noisy: Samples, value: float) -> None:
+    with pytest.raises(NotApplicable, match="not a finite number"):
+        Channel(noisy, noisy).once(lambda *_: value)
+    lone = Family((METRICS["stoi"],), lambda _: (value,), needs_reference=False)
+    with pytest.raises(NotApplicable, match="not a finite number"):
+        lone.compute(Channel(None, noisy))
+
+
+@pytest.mark.parametrize("samples", [1, 7999])
+def test_dnsmos_of_practically_no_sound_is_not_applicable(noisy: Samples, samples: int) -> None:
+    row = score_pair(ScorePair("", None, noisy[20000 : 20000 + samples]), LONE_METRICS)
+    assert all("too short" in reason for reason in row.reasons.values())
+    assert set(row.reasons) == set(LONE_METRICS)
+
+
+def test_an_unforeseen_failure_costs_its_family_only(
+    clean: Samples, noisy: Samples, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: str) -> None:
+        raise OSError("no such model")
+
+    monkeypatch.setattr("mbs_cli.scoring.dnsmos.import_module", fail)
+    row = score_pair(ScorePair("", clean, noisy), ("si_sdr", *LONE_METRICS))
+    assert set(row.values) == {"si_sdr"}
+    assert row.reasons["dnsmos_sig"] == "failed unexpectedly (OSError: no such model)"
 
 
 def test_too_little_speech_is_not_a_low_stoi() -> None:

@@ -127,6 +127,14 @@ def test_metrics_that_need_a_reference_are_refused_without_one() -> None:
         score_systems(None, [NOISY], metrics=("pesq_wb", "dnsmos_ovrl"))
 
 
+def test_weights_of_what_is_not_scored_are_refused() -> None:
+    known = {NOISY: "00", CLEAN: "11"}
+    with pytest.raises(UsageError, match="not among the systems that are scored") as caught:
+        score_systems(CLEAN, [NOISY], weights_sha256=known)
+    assert str(CLEAN) in caught.value.message
+    assert str(NOISY) in caught.value.hint
+
+
 def test_memory_does_not_grow_with_the_number_of_pairs() -> None:
     """10,000 pairs, and what is held is rows and reasons, a few hundred bytes each."""
     clip = NOISY / "absent.wav"  # what is held must not depend on what the files hold

@@ -16,7 +16,7 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from mbs_cli.atomic_file import atomic_file
+from mbs_cli.atomic_file import atomic_file, check_creatable
 from mbs_cli.errors import UsageError
 from mbs_cli.scoring.comparison import Comparison
 from mbs_cli.scoring.report.selection import files_to_hear
@@ -56,6 +56,10 @@ def check_report_path(path: Path) -> None:
         raise UsageError(f"{path}: a report is an HTML file", f"name it {path.name}.html")
     if path.is_dir():
         raise UsageError(f"{path}: this is a folder", "name a file in it, e.g. report.html")
+    try:
+        check_creatable(path)
+    except OSError as error:
+        raise _not_writable(path, error) from error
 
 
 def write_report(
@@ -85,9 +89,13 @@ def write_report(
         ):
             file.writelines(_pieces(comparison, max_files, title))
     except OSError as error:
-        raise UsageError(
-            f"{path}: the report cannot be written ({error.strerror})", "choose another place"
-        ) from error
+        raise _not_writable(path, error) from error
+
+
+def _not_writable(path: Path, error: OSError) -> UsageError:
+    return UsageError(
+        f"{path}: the report cannot be written ({error.strerror})", "choose another place"
+    )
 
 
 def _pieces(comparison: Comparison, max_files: int, title: str) -> Iterator[str]:

@@ -45,7 +45,8 @@ def media_of(versions: list[Version]) -> dict[str, Any]:
     return {
         "rangeDb": RANGE_DB,
         "versions": [
-            _described(version) | (_media(clip, next(images)) if isinstance(clip, Clip) else clip)
+            _described(version)
+            | (_media(version, clip, next(images)) if isinstance(clip, Clip) else clip)
             for version, clip in zip(versions, clips, strict=True)
         ],
     }
@@ -66,13 +67,17 @@ def _described(version: Version) -> dict[str, Any]:
     return {"label": version.label, "system": version.system}
 
 
-def _media(clip: Clip, image: bytes) -> dict[str, Any]:
+def _media(version: Version, clip: Clip, image: bytes) -> dict[str, Any]:
+    try:
+        sound = clip.to_flac()
+    except MbsError as error:
+        return {"failure": f"{version.path}: {error.message}"}
     return {
         "seconds": clip.seconds,
         "fileSeconds": clip.file_seconds,
         "rateHz": clip.sample_rate_hz,
         "image": _data_uri("image/webp", image),
-        "audio": _data_uri("audio/flac", clip.to_flac()),
+        "audio": _data_uri("audio/flac", sound),
     }
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import shutil
+import subprocess
 
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ from matplotlib.image import imread
 from mbs_cli.errors import AudioError
 from mbs_cli.scoring.report.clip import LONGEST_SECONDS, read_clip
 from mbs_cli.scoring.report.spectrogram import RANGE_DB, ROWS, levels_db, to_image
+from mbs_cli.scoring.report.versions import Version, media_of
 
 
 def test_the_sound_is_the_file_to_one_step_of_16_bits(noisy_file):
@@ -41,6 +44,43 @@ def test_samples_that_are_no_numbers_are_silent_and_loud_ones_clipped(tmp_path):
     levels = levels_db(clip.mono, 16_000)
     assert np.isfinite(levels).all()
     assert to_image(levels, float(levels.max()))
+
+
+@pytest.mark.parametrize("rate_hz", [65_537, 96_000, 700_000])
+def test_rates_that_browsers_and_flac_do_not_hold_become_48_khz(tmp_path, rate_hz):
+    path = tmp_path / "fast.wav"
+    tone = 0.5 * np.sin(2 * np.pi * 1_000 * np.arange(rate_hz // 2) / rate_hz)
+    soundfile.write(path, np.stack([tone, -tone], axis=1), rate_hz)
+    clip = read_clip(path)
+    heard, heard_rate_hz = soundfile.read(io.BytesIO(clip.to_flac()))
+    assert heard_rate_hz == clip.sample_rate_hz == 48_000
+    assert heard.shape == (round(len(tone) * 48_000 / rate_hz), 2)
+    assert clip.file_seconds == pytest.approx(0.5, abs=1e-4)
+    middle = slice(1_000, -1_000)
+    expected = 0.5 * np.sin(2 * np.pi * 1_000 * np.arange(len(heard)) / 48_000)
+    assert heard[middle, 0] == pytest.approx(expected[middle], abs=1e-3)
+
+
+def test_what_cannot_be_encoded_is_a_failure_of_that_version(tmp_path, monkeypatch):
+    monkeypatch.setattr("mbs_cli.scoring.report.clip.MOST_CHANNELS", 9)  # FLAC has 8
+    for name, channels in (("many.wav", 9), ("one.wav", 1)):
+        soundfile.write(tmp_path / name, np.full((100, channels), 0.1), 16_000)
+    versions = [Version(name, str(tmp_path / name), None) for name in ("many.wav", "one.wav")]
+    many, one = media_of(versions)["versions"]
+    assert "many.wav: cannot be stored as FLAC at 16000 Hz with 9 channels" in many["failure"]
+    assert one["audio"].startswith("data:audio/flac")
+
+
+@pytest.mark.skipif(not shutil.which("ffmpeg"), reason="ffmpeg is not installed")
+def test_what_only_ffmpeg_reads_is_heard_as_far_as_the_page_carries(tmp_path, noisy_file):
+    path = tmp_path / "long.m4a"
+    command = ["ffmpeg", "-v", "error", "-i", noisy_file, "-c:a", "alac", "-sample_fmt", "s16p"]
+    subprocess.run([*command, path], check=True, timeout=60)
+    expected, _ = soundfile.read(noisy_file, dtype="float32")
+    whole, beginning = read_clip(path), read_clip(path, longest_seconds=1.0)
+    assert np.array_equal(whole.mono, expected)
+    assert np.array_equal(beginning.mono, expected[:16_000])
+    assert beginning.file_seconds == whole.seconds
 
 
 @pytest.mark.parametrize("content", [None, b"", b"no sound at all"])

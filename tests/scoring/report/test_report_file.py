@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 
 import pytest
@@ -42,6 +43,12 @@ def test_a_file_that_cannot_be_read_is_named_on_the_page(tmp_path):
     gone = PairScore("gone", {"si_sdr": 1.0}, reference="gone.wav", estimate="gone too.wav")
     write_report(comparison_of(gone), path)
     assert "gone too.wav: there is no such file" in path.read_text()
+
+
+def test_names_need_not_be_utf_8(tmp_path):
+    path = tmp_path / "report.html"
+    write_report(comparison_of(PairScore(os.fsdecode(b"caf\xe9"), {"si_sdr": 1.0})), path)
+    assert "caf\\udce9" in path.read_text(encoding="ascii")
 
 
 @pytest.mark.parametrize("name", ["speech.wav", "report"])
