@@ -1,12 +1,12 @@
 """The file names that containers go by. Imports nothing."""
 
-# What libsndfile reads.
+# What libsndfile reads, but for .mat: these are annotations beside sounds far more often than sounds.
 AUDIO_SUFFIXES = frozenset(
     {
         *(".wav", ".wave", ".bwf", ".rf64", ".w64", ".flac", ".ogg", ".oga", ".opus", ".mp1"),
         *(".mp2", ".mp3", ".aif", ".aiff", ".aifc", ".au", ".snd", ".caf", ".sph", ".nist"),
         *(".voc", ".pvf", ".paf", ".sf", ".ircam", ".iff", ".8svx", ".svx", ".avr", ".htk"),
-        *(".mat", ".sds", ".wve", ".xi"),
+        *(".sds", ".wve", ".xi"),
     }
 )
 # What ffmpeg reads besides.

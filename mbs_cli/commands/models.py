@@ -74,7 +74,8 @@ def _table(rows: dict[str, dict[str, str]]) -> Table:
     """A row per model, a column per figure."""
     from rich.table import Table
 
-    table = Table("model")
+    table = Table()
+    table.add_column("model", no_wrap=True)
     for head in next(iter(rows.values()), {}):
         table.add_column(head, justify="left" if head == "for" else "right")
     for name, cells in rows.items():
