@@ -1,6 +1,6 @@
 """The file names that containers go by. Imports nothing."""
 
-# What libsndfile reads, but for .mat: these are annotations beside sounds far more often than sounds.
+# What libsndfile reads, but for .mat: that is more often an annotation beside a sound than a sound.
 AUDIO_SUFFIXES = frozenset(
     {
         *(".wav", ".wave", ".bwf", ".rf64", ".w64", ".flac", ".ogg", ".oga", ".opus", ".mp1"),
