@@ -113,9 +113,16 @@ def serve(answer: Callable[[Any, Callable[[object], None]], None]) -> None:
         try:
             question = pickle.load(sys.stdin.buffer)  # noqa: S301 - written by our own parent
         except EOFError:
+            _ignore_stops()
             return
         answer(question, send)
 
 
 def _end(_number: int, _frame: FrameType | None) -> NoReturn:
+    _ignore_stops()
     sys.exit(0)  # by way of every `finally`, so that nothing half-written stays
+
+
+def _ignore_stops() -> None:
+    """Let a child that is ending end: a further signal would break into what tidies up."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from mbs_cli.audio.ffmpeg import file_address, input_options, start
 from mbs_cli.audio.ffmpeg_muxers import HOLDS_COVERS, delay_samples, encoder_options
 from mbs_cli.audio.file_info import AudioFileInfo
+from mbs_cli.audio.tags import ffmpeg_options
 from mbs_cli.audio.write_errors import disk_full
 from mbs_cli.errors import AudioError
 
@@ -77,7 +78,8 @@ def _stream_options(info: AudioFileInfo) -> list[str]:
     """Which streams the output has: the enhanced one in its place among those that are copied."""
     media = info.media
     if media is None:
-        return encoder_options(info.subtype, info.bits, info.bit_rate, 0)
+        encoder = encoder_options(info.subtype, info.bits, info.bit_rate, 0)
+        return [*ffmpeg_options(info.tags), *encoder]
     covers = media.covers if info.container in HOLDS_COVERS else ()
     wanted = {media.sound, *covers}
     if info.keeps_video:

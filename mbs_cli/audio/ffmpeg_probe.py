@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from mbs_cli.audio.ffmpeg import convert_hint, input_options, start
+from mbs_cli.audio.tags import from_ffmpeg
 from mbs_cli.errors import AudioError
 
 _ENTRIES = (
     "stream=index,codec_type,codec_name,sample_rate,channels,bit_rate,bits_per_raw_sample,"
     "duration_ts,duration,time_base,start_time:stream_disposition=attached_pic:"
-    "format=format_name,duration,start_time,bit_rate"
+    "format=format_name,duration,start_time,bit_rate:format_tags"
 )
 _COPIED_TYPES = ("video", "audio", "subtitle", "attachment")
 
@@ -46,6 +47,7 @@ class Probe:
     bits: int  # of a lossless codec, else 0
     bit_rate: int  # 0 where not known
     media: Media
+    tags: dict[str, str]  # by libsndfile's names
 
 
 def probe(path: Path) -> Probe:
@@ -100,6 +102,7 @@ def _describe(
         bits=int(sound.get("bits_per_raw_sample", 0)),
         bit_rate=bit_rate,
         media=media,
+        tags=from_ffmpeg(container.get("tags", {})),
     )
 
 

@@ -12,8 +12,11 @@ import soundfile
 from mbs_cli.audio import ffmpeg
 from mbs_cli.audio.ffmpeg_muxers import muxer_of
 from mbs_cli.audio.ffmpeg_probe import Media, probe
+from mbs_cli.audio.joined import check_single
+from mbs_cli.audio.mpeg import open_counted
 from mbs_cli.audio.sample_rates import HIGHEST_RATE_HZ, LOWEST_RATE_HZ
-from mbs_cli.audio.truncation import find_truncation
+from mbs_cli.audio.tags import native_tags
+from mbs_cli.audio.truncation import find_caf_fault, find_truncation
 from mbs_cli.errors import AudioError
 
 _UNKNOWN_FRAMES = 1 << 62
@@ -50,15 +53,24 @@ class AudioFileInfo:
 
 
 def open_sound(path: Path) -> soundfile.SoundFile:
-    """Open a file for reading. Raises AudioError if it is not there or not audio."""
+    """Open a file for reading, its `frames` being true for MPEG, too.
+
+    Raises AudioError if it is not there, not audio, or MPEG of several streams or cut short.
+    """
     _check_readable(path)
     try:
-        return soundfile.SoundFile(native_name(path))
+        return _open(path)
     except soundfile.LibsndfileError as error:
+        check_single(path)
         raise AudioError(
             f"{path}: not an audio file that libsndfile reads ({error.error_string.rstrip('.')})",
             f"if it is audio, install ffmpeg or {ffmpeg.convert_hint(path)}",
         ) from error
+
+
+def _open(path: Path) -> soundfile.SoundFile:
+    sound = soundfile.SoundFile(native_name(path))
+    return open_counted(path, sound) if sound.format == "MP3" else sound
 
 
 def native_name(path: Path) -> bytes | Path:
@@ -89,12 +101,15 @@ def _reading_failure(error: OSError) -> str:
 def read_info(path: Path) -> AudioFileInfo:
     """Read a file's header, by libsndfile or else by ffmpeg.
 
-    Raises AudioError for a file that is missing, not audio, cut short, or whose header is wrong.
+    Raises AudioError for a file that is missing, not audio, cut short, several files in one, or
+    whose header is wrong.
     """
     _check_readable(path)
+    check_single(path)
     try:
-        sound = soundfile.SoundFile(native_name(path))
+        sound = _open(path)
     except soundfile.LibsndfileError:
+        _refuse(path, find_caf_fault(path))
         info = _probed_info(path) if ffmpeg.is_installed() else None
     else:
         with sound:
@@ -112,9 +127,7 @@ def read_info(path: Path) -> AudioFileInfo:
 
 
 def _native_info(path: Path, sound: soundfile.SoundFile) -> AudioFileInfo:
-    fault = find_truncation(path, sound)
-    if fault:
-        raise AudioError(f"{path}: {fault}", "copy or record it again")
+    _refuse(path, find_truncation(path, sound))
     if sound.frames > _UNKNOWN_FRAMES:
         raise AudioError(
             f"{path}: its header does not say how long it is", ffmpeg.convert_hint(path)
@@ -127,9 +140,14 @@ def _native_info(path: Path, sound: soundfile.SoundFile) -> AudioFileInfo:
         container=sound.format,
         subtype=sound.subtype,
         endian=sound.endian,
-        tags=sound.copy_metadata(),
+        tags=native_tags(sound),
         stamp=stamp_of(path),
     )
+
+
+def _refuse(path: Path, fault: str) -> None:
+    if fault:
+        raise AudioError(f"{path}: {fault}", "copy or record it again")
 
 
 def _probed_info(path: Path) -> AudioFileInfo:
@@ -141,6 +159,7 @@ def _probed_info(path: Path) -> AudioFileInfo:
         frames=found.frames,
         container=muxer_of(found.demuxer, path.suffix),
         subtype=found.codec,
+        tags=found.tags,
         bits=found.bits,
         bit_rate=found.bit_rate,
         has_exact_length=found.has_exact_length,

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from mbs_cli.audio.file_info import AudioFileInfo
+from mbs_cli.audio.joined import STARTS, is_name
 from mbs_cli.audio.pcm import PcmFormat
 from mbs_cli.audio.samples import Samples
 from mbs_cli.audio.wav_stream import ByteSource, read_exactly, read_header, skip
@@ -116,8 +117,8 @@ class PipeReader:
             )
         if self._bytes_left == 0 and not self._ends_in_chunks():
             return AudioError(
-                f"{STDIN}: the WAV header is wrong: there is more than the {self.seconds:.3f} s "
-                "of sound that it tells of",
+                f"{STDIN}: there is more than the {self.seconds:.3f} s of sound that the WAV "
+                "header tells of: it is wrong, or a second WAV follows",
                 kept,
             )
         return None
@@ -129,7 +130,7 @@ class PipeReader:
         skip(self._source, sound_bytes % 2)
         while header := read_exactly(self._source, _CHUNK_HEADER_BYTES):
             kind, size = header[:4], int.from_bytes(header[4:], "little")
-            if not (kind.isascii() and kind.decode().isprintable()):
+            if kind in STARTS or not is_name(kind):
                 return False
             skip(self._source, size + size % 2)
         return True

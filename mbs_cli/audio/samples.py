@@ -5,8 +5,12 @@ Letters: C channels, S samples. A block is a float32 array (C, S), full scale +-
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
+
+from mbs_cli.errors import UsageError
 
 Samples = NDArray[np.float32]
 
@@ -14,6 +18,15 @@ Samples = NDArray[np.float32]
 def silence(channels: int, samples: int) -> Samples:
     """A block of zeros (C, S)."""
     return np.zeros((channels, samples), dtype=np.float32)
+
+
+def check_floats(samples: NDArray[Any]) -> None:
+    """Raise UsageError for integers, whose full scale is not 1."""
+    if not np.issubdtype(samples.dtype, np.floating):
+        raise UsageError(
+            f"an array of {samples.dtype}: expected floats with full scale 1",
+            "divide 16-bit samples by 32768",
+        )
 
 
 class SampleQueue:

@@ -21,6 +21,7 @@ Paths = Annotated[
         help="Audio files, and folders that are searched for them with all below; - for a WAV, or "
         "with --raw bare samples, on standard input.",
         show_default=False,
+        readable=False,  # one that is not readable fails by itself
     ),
 ]
 Output = Annotated[

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -83,7 +84,7 @@ def _only_source(paths: Sequence[Path]) -> Path:
             f"{len(paths)} inputs: with - for standard input or output it is one",
             "name one file or -, or write into a folder",
         )
-    if paths[0].is_dir():
+    if os.path.isdir(paths[0]):  # noqa: PTH112 - that one raises for names that are too long
         raise UsageError(f"{paths[0]}: a folder cannot go to standard output", "name one file")
     return paths[0]
 

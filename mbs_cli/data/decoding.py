@@ -43,10 +43,12 @@ def decode(file: Path) -> Decoded | Rejection:
     import soundfile
 
     from mbs_cli.audio.file_info import open_sound
+    from mbs_cli.audio.joined import check_single
     from mbs_cli.audio.truncation import find_truncation
 
     try:
         with open_sound(file) as sound:
+            check_single(file)
             fault = find_truncation(file, sound)
             if fault:
                 return Rejection("wrong length", fault)

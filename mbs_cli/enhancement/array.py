@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mbs_cli.audio.samples import check_floats
 from mbs_cli.device import Device
 from mbs_cli.enhancement.loading import DEFAULT_MODEL, load_model
 from mbs_cli.enhancement.treatment import Treatment
@@ -61,11 +62,7 @@ def _check(samples: NDArray[Any], sample_rate_hz: int) -> None:
             f"an array of shape {samples.shape}: expected (samples,), (samples, channels) or "
             "(channels, samples)"
         )
-    if not np.issubdtype(samples.dtype, np.floating):
-        raise UsageError(
-            f"an array of {samples.dtype}: expected floats with full scale 1",
-            "divide 16-bit samples by 32768",
-        )
+    check_floats(samples)
     if sample_rate_hz < 1:
         raise UsageError(f"a sample rate of {sample_rate_hz} Hz: expected at least 1")
     if not np.isfinite(samples).all():

@@ -20,7 +20,7 @@ from mbs_cli.enhancement.manifest import (
     read_manifest,
     table_of_shard,
 )
-from mbs_cli.enhancement.plan import Job, Plan, check_targets, plan_jobs
+from mbs_cli.enhancement.plan import Job, Plan, check_targets, format_for, plan_jobs
 from mbs_cli.enhancement.progress_bar import progress_bar
 from mbs_cli.enhancement.report import (
     Clock,
@@ -105,15 +105,18 @@ def enhance_file(
     treatment: Treatment = _AS_IT_IS,
     output_format: OutputFormat = _AS_THE_INPUT,
 ) -> FileReport:
-    """Enhance one file into `target`, in the source's format unless `output_format` says otherwise.
+    """Enhance one file into `target`, in the source's format unless `output_format` or another
+    suffix of `target` says otherwise.
 
     A `target` that exists is replaced.
 
     Raises AudioError (missing, damaged, not audio, not finite, no room to write), UsageError
-    (`target` is `source`), CheckpointError, DeviceError, OutOfMemory.
+    (`target` is `source`, its suffix is of another format), CheckpointError, DeviceError,
+    OutOfMemory.
     """
     job = Job(Path(source), Path(target))
     check_targets([job])
+    output_format = format_for(job.source, job.target, output_format)
     plan = Plan((job,), ())
     opened = _open(plan, treatment, output_format, overwrite=True)
     (report,) = _enhance(

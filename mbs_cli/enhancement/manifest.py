@@ -1,6 +1,7 @@
 """A table of files: which to enhance, and how it went with each. Imports nothing heavy.
 
-A CSV file with a header. To name files only `path` is needed; columns of the user's own stay.
+A CSV file with a header, as any program saves it: in UTF-8, its columns apart by commas or
+semicolons. To name files only `path` is needed; columns of the user's own stay.
 
     path     the input
     output   the file that is made of it
@@ -17,6 +18,7 @@ import io
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from mbs_cli.atomic_file import atomic_file
@@ -26,25 +28,60 @@ from mbs_cli.errors import UsageError
 
 COLUMNS = ("path", "output", "status", "seconds", "gain_db", "error")
 _ENCODING = {"encoding": "utf-8", "errors": "surrogateescape", "newline": ""}  # any file name
+_HEADER_HINT = "the first line names the columns: path, or " + ",".join(COLUMNS)
+_DELIMITERS = (",", ";")  # a spreadsheet saves semicolons where numbers have decimal commas
+_BYTE_ORDER_MARK = "\ufeff"  # Excel begins UTF-8 with it, and takes what has none for Latin-1
 
 Row = dict[str, str]
 
 
+@dataclass(frozen=True)
+class _Style:
+    """How the program of a user writes a table: what we write back is for the same one."""
+
+    delimiter: str = ","
+    start: str = ""
+
+
 def read_manifest(path: Path) -> list[Row]:
     """The rows of a manifest. Raises UsageError for a file that cannot be read or is none."""
+    return _read(path)[0]
+
+
+def _read(path: Path) -> tuple[list[Row], _Style]:
     try:
         with path.open(**_ENCODING) as file:  # type: ignore[call-overload]
-            rows = list(csv.DictReader(file, restval="", strict=True))
+            text = file.read()
+        bare = text.removeprefix(_BYTE_ORDER_MARK)
+        style = _Style(_delimiter(path, bare), text[: len(text) - len(bare)])
+        lines = io.StringIO(bare, newline="")
+        rows = list(csv.DictReader(lines, restval="", strict=True, delimiter=style.delimiter))
     except (OSError, csv.Error) as error:
         raise UsageError(f"--manifest {path}: cannot be read ({error})") from error
     for line, row in enumerate(rows, start=2):
-        if not row.get("path") or None in row or "\0" in row["path"] + row.get("output", ""):
+        if not row["path"] or None in row or "\0" in row["path"] + row.get("output", ""):
             raise UsageError(
-                f"--manifest {path}: row {line} names no file in a column 'path', or has more "
+                f"--manifest {path}: row {line} names no file in its column 'path', or has more "
                 "columns than the header",
-                "the first line names the columns: path, or " + ",".join(COLUMNS),
+                _HEADER_HINT,
             )
-    return rows
+    return rows, style
+
+
+def _delimiter(path: Path, text: str) -> str:
+    """The one between the columns, of which one is `path`; an empty table has any."""
+    headers = {
+        delimiter: next(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter), ["path"])
+        for delimiter in _DELIMITERS
+    }
+    found = [delimiter for delimiter, columns in headers.items() if "path" in columns]
+    if not found:
+        columns = max(headers.values(), key=len)
+        raise UsageError(
+            f"--manifest {path}: no column 'path' among its columns {', '.join(columns)}",
+            _HEADER_HINT,
+        )
+    return found[0]
 
 
 def listed_jobs(rows: Sequence[Row], output: Path, suffix: str | None) -> list[Job]:
@@ -110,7 +147,9 @@ def kept_manifest(path: Path | None) -> Iterator[Listener]:
     if path is None:
         yield lambda _: None
         return
-    table = _Table(path, read_manifest(path) if path.exists() else [])
+    is_there = os.path.exists(path)  # noqa: PTH110 - that one raises for a name too long
+    rows, style = _read(path) if is_there else ([], _Style())
+    table = _Table(path, rows, style)
     table.write_all()
     yield table.listen
     table.write_all()
@@ -119,8 +158,8 @@ def kept_manifest(path: Path | None) -> Iterator[Listener]:
 class _Table:
     """A manifest in memory and on the disk."""
 
-    def __init__(self, path: Path, rows: Sequence[Row]) -> None:
-        self._path = path
+    def __init__(self, path: Path, rows: Sequence[Row], style: _Style) -> None:
+        self._path, self._style = path, style
         self._rows = {str(Path(row["path"])): row for row in rows}
         self._names = list(dict.fromkeys([*COLUMNS, *(name for row in rows[:1] for name in row)]))
 
@@ -140,11 +179,14 @@ class _Table:
         """One row for each file."""
         header = dict(zip(self._names, self._names, strict=True))
         with self._writing(), atomic_file(self._path, durable=True) as partial:
-            partial.write_bytes(self._lines([header, *self._rows.values()]))
+            lines = self._lines([header, *self._rows.values()])
+            partial.write_bytes(self._style.start.encode() + lines)
 
     def _lines(self, rows: Sequence[Row]) -> bytes:
         text = io.StringIO(newline="")
-        csv.DictWriter(text, self._names, restval="", lineterminator="\n").writerows(rows)
+        csv.DictWriter(
+            text, self._names, restval="", lineterminator="\n", delimiter=self._style.delimiter
+        ).writerows(rows)
         return text.getvalue().encode("utf-8", "surrogateescape")
 
     @contextmanager

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+import stat
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
-from mbs_cli.audio.folder import audio_names
-from mbs_cli.audio.output_format import OutputFormat
+from mbs_cli.audio.folder import audio_names, file_identity
+from mbs_cli.audio.output_format import FORMATS, OutputFormat
 from mbs_cli.audio.suffixes import AUDIO_SUFFIXES, FFMPEG_AUDIO_SUFFIXES, VIDEO_SUFFIXES
 from mbs_cli.errors import AudioError, UsageError
 
@@ -64,15 +65,17 @@ def plan_jobs(
     """
     if not paths and not listed:
         raise UsageError("no files or folders given", "name at least one")
+    _check_reachable(output)
     jobs = list(listed)
-    unusable: list[tuple[Path, AudioError]] = []
+    unusable: dict[Path, AudioError] = {}
     for path in paths:
         try:
-            jobs.extend(_jobs_of(path, output, output_format, is_only_path=len(paths) == 1))
+            found = _jobs_of(path, output, output_format, unusable, is_only_path=len(paths) == 1)
+            jobs.extend(found)
         except AudioError as error:
-            unusable.append((path, error))
+            unusable[path] = error
     _check_folder(jobs, output)
-    return Plan(tuple(check_targets(jobs)), tuple(unusable))
+    return Plan(tuple(check_targets(jobs)), tuple(unusable.items()))
 
 
 def parse_shard(text: str) -> tuple[int, int]:
@@ -84,29 +87,46 @@ def parse_shard(text: str) -> tuple[int, int]:
 
 
 def _jobs_of(
-    path: Path, output: Path, output_format: OutputFormat, is_only_path: bool
+    path: Path,
+    output: Path,
+    output_format: OutputFormat,
+    unusable: dict[Path, AudioError],
+    is_only_path: bool,
 ) -> Iterator[Job]:
+    """The jobs of a path; folders below it that cannot be read become `unusable`."""
     suffix = output_format.suffix
     suffixes = _SOUND_SUFFIXES | VIDEO_SUFFIXES if output_format.video else _SOUND_SUFFIXES
-    if path.is_dir():
+    if stat.S_ISDIR(_status(path).st_mode):
         _check_outside(path, output)
-        folders = sorted(audio_names(path, suffixes))
-        if not folders:
+        closed: dict[Path, AudioError] = {}
+        folders = sorted(audio_names(path, suffixes, closed.__setitem__))
+        unusable |= closed
+        if not folders and not closed:
             raise AudioError(
                 f"{path}: no audio files in this folder",
                 "files are found by their suffix (.wav, .flac, .ogg, .mp3, ...); name a file "
                 "itself to have it read whatever it is called",
             )
+        _check_links(path, (place for place, _ in folders), output)
         for place, names in folders:
             source_folder, target_folder = path / place, output / place
             for name in sorted(names):
                 yield Job(source_folder / name, with_suffix(target_folder / name, suffix))
-    elif not path.exists():
-        raise AudioError(f"{path}: there is no such file or folder", "check the path")
     elif is_only_path and output.suffix and not output.is_dir():
         yield Job(path, _file_target(path, output, suffix))
     else:
         yield Job(path, with_suffix(output / path.name, suffix))
+
+
+def _status(path: Path) -> os.stat_result:
+    try:
+        return path.stat()
+    except (FileNotFoundError, NotADirectoryError, ValueError) as error:  # value: holds a NUL
+        raise AudioError(f"{path}: there is no such file or folder", "check the path") from error
+    except OSError as error:
+        raise AudioError(
+            f"{path}: cannot be read ({error.strerror})", "check the path and its permissions"
+        ) from error
 
 
 def with_suffix(target: Path, suffix: str | None) -> Path:
@@ -122,11 +142,36 @@ def _file_target(source: Path, output: Path, suffix: str | None) -> Path:
         return output
     if found in _SOUND_SUFFIXES | VIDEO_SUFFIXES:
         what = f"is of --format {suffix[1:]}" if suffix else f"keeps the format of {source}"
+        other = f", or give --format {found[1:]}" if found[1:] in FORMATS else ""
         raise UsageError(
-            f"{output}: the output {what}",
-            f"name it {output.with_suffix(expected)}, or give --format {found[1:]}",
+            f"{output}: the output {what}", f"name it {output.with_suffix(expected)}{other}"
         )
     return with_suffix(output / source.name, suffix)
+
+
+def format_for(source: Path, target: Path, wanted: OutputFormat) -> OutputFormat:
+    """The format of a target that was named outright: where no container is wanted, that of its
+    suffix, if it is another than the source's and one of sound.
+
+    Raises UsageError for the suffix of another container than is wanted, or of none that is
+    written.
+    """
+    name = target.suffix[1:].lower()
+    is_another = target.suffix.lower() != source.suffix.lower()
+    if wanted.container is None and is_another and name in FORMATS:
+        return replace(wanted, container=name)
+    _file_target(source, target, wanted.suffix)  # refuses what contradicts
+    return wanted
+
+
+def _check_reachable(output: Path) -> None:
+    try:
+        output.exists()
+    except OSError as error:
+        raise UsageError(
+            f"{output}: no output can be written there ({error.strerror})",
+            "choose another output folder",
+        ) from error
 
 
 def _check_outside(folder: Path, output: Path) -> None:
@@ -137,6 +182,20 @@ def _check_outside(folder: Path, output: Path) -> None:
             "choose an output folder outside of it, so that a second run does not enhance "
             "its own output",
         )
+
+
+def _check_links(folder: Path, places: Iterable[Path], output: Path) -> None:
+    """Likewise for what is reached through a link."""
+    real_output, real_folder = output.resolve(), folder.resolve()
+    for place in places:
+        real = (folder / place).resolve()
+        is_elsewhere = not real.is_relative_to(real_folder)
+        if is_elsewhere and (real_output.is_relative_to(real) or real.is_relative_to(real_output)):
+            raise UsageError(
+                f"{output}: a link leads from the input folder {folder} to this output, "
+                f"at {folder / place}",
+                "choose an output folder that no input leads to, or remove the link",
+            )
 
 
 def _check_folder(jobs: Sequence[Job], output: Path) -> None:
@@ -174,12 +233,8 @@ def check_targets(jobs: Sequence[Job]) -> list[Job]:
 
 
 def _identity(path: Path) -> _Identity:
-    """What makes two paths the same file: device and inode, or the path if nothing is there."""
-    try:
-        status = path.stat()
-    except OSError:
-        return _place(path, os.path.realpath)
-    return status.st_dev, status.st_ino
+    """What makes two paths the same file, or the same place if nothing is there."""
+    return file_identity(path) or _place(path, os.path.realpath)
 
 
 def _place(path: Path, real: Callable[[str], str]) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 from torch import nn
 
 from mbs_cli.audio.parameters import SAMPLE_RATE_HZ
-from mbs_cli.audio.samples import Samples, silence
+from mbs_cli.audio.samples import Samples, check_floats, silence
 from mbs_cli.device import Device
 from mbs_cli.enhancement.bounded import BoundedModel
 from mbs_cli.enhancement.enhancer import open_enhancer
@@ -63,12 +63,14 @@ class StreamEnhancer:
         """Take float samples of full scale 1, (C, S) or of one channel (S,), S >= 0; return
         the enhanced ones that are final, in the same form.
 
-        Raises UsageError for another shape and after `flush`, AudioError for NaN or infinite
-        samples; the stream then is as it was before.
+        Raises UsageError for another shape, for integers and after `flush`, AudioError for NaN or
+        infinite samples; the stream then is as it was before.
         """
-        self._is_flat = block.ndim == 1
-        samples = np.atleast_2d(np.asarray(block, dtype=np.float32))
+        given = np.asarray(block)
+        check_floats(given)
+        samples = np.atleast_2d(given.astype(np.float32, copy=False))
         self._check(samples)
+        self._is_flat = given.ndim == 1
         enhanced = self._enhancer.feed(self._path.to_model(samples))
         return self._in_form(self._path.from_model(enhanced))
 

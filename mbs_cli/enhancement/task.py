@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,7 +64,8 @@ def open_tasks(
     for path, error in plan.unusable:
         yield FileReport(path, None, Status.FAILED, failure=error)
     for job in plan.jobs:
-        if job.target.is_file() and not overwrite:
+        # Where it cannot be told (a folder without permission, a name too long) writing says why.
+        if os.path.isfile(job.target) and not overwrite:  # noqa: PTH113 - that one raises there
             yield FileReport(job.source, job.target, Status.SKIPPED)
             continue
         try:

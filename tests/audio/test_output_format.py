@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import struct
 
 import numpy as np
 import pytest
@@ -107,6 +108,32 @@ def test_what_libsndfile_reads_is_written_by_ffmpeg(name, codec, tagged, tmp_pat
     written = convert(tagged("WAV", "PCM_16", 48_000), tmp_path / f"o.{name}", container=name)
     assert written.subtype == codec
     assert written.seconds == pytest.approx(2, abs=0.05)
+
+
+@pytest.mark.skipif(not shutil.which("ffmpeg"), reason="ffmpeg is not installed")
+@pytest.mark.parametrize("there", ["m4a", "mka"])
+@pytest.mark.parametrize("back", ["flac", "wav"])
+def test_tags_go_through_ffmpeg_and_come_back(there, back, tagged, tmp_path):
+    source, between = tagged("FLAC", "PCM_16", 48_000), tmp_path / f"o.{there}"
+    for written in (
+        convert(source, between, container=there),
+        convert(between, tmp_path / f"o.{back}", container=back),
+    ):
+        assert {name: written.tags.get(name) for name in TAGS} == TAGS
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "utf-8"])
+def test_a_title_in_the_letters_of_windows_is_read(encoding, tmp_path, noisy_speech):
+    title = "M\u00fcller \u201c5 \u20ac\u201d"
+    path = tmp_path / "old.wav"
+    soundfile.write(path, noisy_speech[:1_000], 16_000)
+    text = title.encode(encoding) + b"\0"
+    text += b"\0" * (len(text) % 2)
+    tag = b"INFOINAM" + struct.pack("<I", len(text)) + text
+    content = path.read_bytes() + b"LIST" + struct.pack("<I", len(tag)) + tag
+    path.write_bytes(content[:4] + struct.pack("<I", len(content) - 8) + content[8:])
+    assert read_info(path).tags["title"] == title
+    assert convert(path, tmp_path / "new.wav").tags["title"] == title
 
 
 @pytest.mark.parametrize("rates_hz", [(16_000, 48_000), (44_100, 8_000), (48_000, 100)])

@@ -111,6 +111,7 @@ def test_chunks_around_the_sound_are_passed_over(noisy_speech):
         (lambda wav: with_sizes(wav, 0, 0)[:-1], "middle of a sample"),
         (lambda wav: with_sizes(wav, 0, 2_001), "middle of a sample"),
         (lambda wav: with_sizes(wav, 2_036, 2_000), "more than the 0.062 s"),
+        (lambda wav: wav + wav, "a second WAV follows"),
     ],
 )
 def test_a_wrong_end_is_told_after_what_came_before(change, told, noisy_speech):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import resource
 import shutil
 import signal
@@ -60,15 +61,15 @@ def test_a_bad_file_does_not_stop_the_others(enhance, folder, tmp_path):
     soundfile.write(folder / "nan.wav", bad, 16_000, subtype="FLOAT")
     whole = (folder / "deep/b.wav").read_bytes()
     (folder / "cut.wav").write_bytes(whole[: len(whole) // 2])
-    result = enhance(folder, "nowhere", "-o", "out", "--json")
+    result = enhance(folder, "nowhere", "x" * 300 + ".wav", "-o", "out", "--json")
     assert result.returncode == 1
-    for name in ("broken.wav", "zero.wav", "nan.wav", "cut.wav", "nowhere"):
+    for name in ("broken.wav", "zero.wav", "nan.wav", "cut.wav", "nowhere", "xxx.wav"):
         assert name in result.stderr
     assert "hint:" in result.stderr
     assert "sample 500" in result.stderr
     assert "Traceback" not in result.stderr
     report = json.loads(result.stdout)
-    assert (report["totals"]["done"], report["totals"]["failed"]) == (3, 5)
+    assert (report["totals"]["done"], report["totals"]["failed"]) == (3, 6)
     assert report["totals"]["audio_seconds"] == pytest.approx(28_001 / 16_000, abs=1e-6)
     assert report["totals"]["real_time_factor"] > 0
     errors = {file["path"]: file["error"] for file in report["files"]}
@@ -113,6 +114,24 @@ def test_an_empty_folder_fails(enhance, tmp_path):
     result = enhance("empty", "-o", "out")
     assert result.returncode == 1
     assert "no audio files" in result.stderr
+
+
+def test_a_folder_without_permission_fails_alone(enhance, folder, tmp_path):
+    closed = folder / "deep"
+    closed.chmod(0)
+    try:
+        if os.access(closed, os.R_OK):
+            pytest.skip("root may read everything")
+        for paths in ([folder], [closed, folder / "a.wav"], [closed / "b.wav", folder / "a.wav"]):
+            result = enhance(*paths, "-o", "out", "--json")
+            assert result.returncode == 1
+            assert "in/deep" in result.stderr
+            assert "cannot be read (Permission denied)" in result.stderr
+            assert "Traceback" not in result.stderr
+            assert json.loads(result.stdout)["totals"]["failed"] == 1
+    finally:
+        closed.chmod(0o755)
+    assert files_below(tmp_path / "out") == ["a.wav"]
 
 
 def test_a_full_disk_fails_one_file_and_leaves_nothing_of_it(enhance, tmp_path, noisy_speech):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 
 import numpy as np
@@ -11,6 +12,7 @@ import torch
 from scipy.signal import correlate
 
 import mbs_cli
+from mbs_cli.audio.output_format import OutputFormat
 from mbs_cli.audio.stft import istft, stft
 from mbs_cli.enhancement.blocks import enhance_blocks
 from mbs_cli.enhancement.bounded import BoundedModel
@@ -144,6 +146,42 @@ def test_one_file_raises_what_went_wrong(tmp_path, passthrough, noisy_file):
         mbs_cli.enhance_file(tmp_path / "no.wav", tmp_path / "out.wav", model=passthrough)
     with pytest.raises(UsageError, match="would be the input"):
         mbs_cli.enhance_file(noisy_file, noisy_file, model=passthrough)
+
+
+@pytest.mark.parametrize(
+    ("name", "wanted", "container"),
+    [
+        ("clean.wav", OutputFormat(), "WAV"),
+        ("clean.OGG", OutputFormat(sample_rate_hz=8_000), "OGG"),
+        ("clean.aiff", OutputFormat(container="aiff"), "AIFF"),
+        ("clean.flac", OutputFormat(), "FLAC"),
+        ("clean.flac.bak", OutputFormat(), "FLAC"),
+        ("clean", OutputFormat(container="wav"), "WAV"),
+    ],
+)
+def test_the_suffix_of_a_file_is_its_format(
+    name, wanted, container, tmp_path, passthrough, noisy_file
+):
+    target = tmp_path / name
+    mbs_cli.enhance_file(noisy_file, target, model=passthrough, output_format=wanted)
+    found = soundfile.info(target)
+    assert found.format == container
+    assert found.samplerate == (wanted.sample_rate_hz or 16_000)
+
+
+@pytest.mark.parametrize(
+    ("name", "wanted", "hint"),
+    [
+        ("clean.wav", "flac", "clean.flac, or give --format wav"),
+        ("clean.flac", "wav", "clean.wav, or give --format flac"),
+        ("clean.wma", None, "name it clean.flac$"),
+    ],
+)
+def test_a_suffix_of_another_format_is_refused(name, wanted, hint, passthrough, noisy_file):
+    output_format = OutputFormat(container=wanted)
+    with pytest.raises(UsageError, match=name) as caught:
+        mbs_cli.enhance_file(noisy_file, name, model=passthrough, output_format=output_format)
+    assert re.search(hint, caught.value.hint)
 
 
 def test_memory_does_not_grow_with_length(tmp_path, run_mbs, small_checkpoint, noisy_speech):

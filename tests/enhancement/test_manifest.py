@@ -58,6 +58,23 @@ def test_a_manifest_names_the_files(folder, tmp_path, passthrough):
     ]
 
 
+@pytest.mark.parametrize("start", ["", "\ufeff"])
+@pytest.mark.parametrize("delimiter", [",", ";"])
+def test_a_table_that_a_spreadsheet_saved_is_read_and_stays_its_own(
+    delimiter, start, folder, tmp_path, passthrough
+):
+    table = tmp_path / "list.csv"
+    names = ["in/a.wav", '"in/deep/c, d.wav"', "in/deep/caf\u00e9.wav"]
+    lines = ["path;note", *(f"{name};x" for name in names)]
+    table.write_text(start + "\r\n".join(lines).replace(";", delimiter) + "\r\n", newline="")
+    for status in (Status.DONE, Status.SKIPPED):
+        report = mbs_cli.enhance_paths([], "out", model=passthrough, manifest=table)
+        assert report.count(status) == len(names)
+    content = table.read_text(encoding="utf-8")
+    assert content.startswith(f"{start}path{delimiter}output{delimiter}status")
+    assert [(row["note"], row["status"]) for row in read_manifest(table)] == [("x", "done")] * 3
+
+
 def test_its_outputs_are_taken_as_they_were(folder, tmp_path, passthrough):
     table = tmp_path / "table.csv"
     mbs_cli.enhance_paths([folder / "deep"], "out", model=passthrough, manifest=table)
@@ -100,7 +117,9 @@ def test_the_gain_of_a_file_is_in_its_row(tmp_path, passthrough, noisy_speech):
 @pytest.mark.parametrize(
     ("text", "found"),
     [
-        ("name\na.wav\n", "column 'path'"),
+        ("name\na.wav\n", "no column 'path' among its columns name"),
+        ("Path;File name\na.wav;b\n", "no column 'path' among its columns Path, File name"),
+        ("path;output\na.wav;b.wav;c.wav\n", "row 2"),
         ("path\na.wav,b.wav\n", "row 2"),
         ("path\na.wav\n\n\n,\n", "row"),
         ("path,output\nin/a.wav,../elsewhere.wav\n", "outside of the output folder"),

@@ -54,8 +54,11 @@ def test_what_cannot_be_fed_is_refused_and_leaves_the_stream_as_it_was(small_mod
     first = stream.feed(signal[:, :2_000])
     with pytest.raises(UsageError, match="expected \\(1, samples\\)"):
         stream.feed(np.zeros((2, 100), dtype=np.float32))
-    with pytest.raises(AudioError, match="NaN"):
-        stream.feed(np.full((1, 100), np.nan, dtype=np.float32))
+    for bad in (np.full((1, 100), np.nan, dtype=np.float32), np.full(100, np.inf)):
+        with pytest.raises(AudioError, match="NaN"):
+            stream.feed(bad)
+    with pytest.raises(UsageError, match="an array of int16: expected floats"):
+        stream.feed(np.ones(100, dtype=np.int16))
     rest = [stream.feed(signal[:, 2_000:]), stream.flush()]
     expected = enhance_in_pieces(StreamEnhancer(small_model), signal, 4_000)
     assert np.abs(np.concatenate([first, *rest], axis=1) - expected).max() < 1e-5
