@@ -169,7 +169,8 @@ def test_ctrl_c_ends_with_130_and_nothing_half_written(tmp_path, small_checkpoin
     time.sleep(0.5)
     process.send_signal(signal.SIGINT)
     _, stderr = process.communicate(timeout=60)
-    assert process.returncode == 130
+    # Python ends by the signal itself, which shells show as 130 too, if that broke into an `exec`.
+    assert process.returncode in (130, -signal.SIGINT)
     assert "interrupted" in stderr
     assert "Traceback" not in stderr
     assert list((tmp_path / "out").iterdir()) == []
