@@ -22,6 +22,7 @@ from mbs_cli.commands.score import score
 from mbs_cli.commands.train import train
 from mbs_cli.device import let_waiting_threads_sleep
 from mbs_cli.errors import MbsError
+from mbs_cli.interrupts import lose_no_interrupt
 
 # Commands whose next run takes up where this one was interrupted.
 _GO_ON = {
@@ -71,6 +72,7 @@ def options(
 def main() -> None:
     """Run `mbs` on the arguments of this process and exit."""
     let_waiting_threads_sleep()
+    lose_no_interrupt()
     try:
         app()
     except MbsError as error:
