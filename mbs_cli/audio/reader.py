@@ -33,11 +33,16 @@ def read_blocks(info: AudioFileInfo, block_frames: int) -> Iterator[Samples]:
         raise
     _check_unchanged(info)
     if is_native and position < info.frames:
-        raise AudioError(
-            f"{info.path}: the file is cut short (its header promises {info.frames} samples, "
-            f"{position} are there)",
-            "copy or record it again",
-        )
+        raise cut_short(info, position)
+
+
+def cut_short(info: AudioFileInfo, frames: int) -> AudioError:
+    """What to raise for a file with so many samples where its header promised more."""
+    return AudioError(
+        f"{info.path}: the file is cut short (its header promises {info.frames} samples, "
+        f"{frames} are there)",
+        "copy or record it again",
+    )
 
 
 def _read_native_blocks(info: AudioFileInfo, block_frames: int) -> Iterator[Samples]:

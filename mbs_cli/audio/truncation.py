@@ -83,7 +83,7 @@ def _find_wrong_end(path: Path, sound: soundfile.SoundFile) -> str:
         return "the file is cut short (its last Ogg page is missing)"
     if sound.format == "FLAC" and (more := surplus_samples(path, sound.frames)):
         return f"its header is wrong (it tells of {sound.frames} samples, {more} more are there)"
-    return find_caf_fault(path)
+    return find_caf_fault(path) if sound.format == "CAF" else ""
 
 
 def _find_surplus_bytes(path: Path, sound: soundfile.SoundFile) -> str:

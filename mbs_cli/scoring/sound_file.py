@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from mbs_cli.audio.ffmpeg_reader import read_ffmpeg_blocks
 from mbs_cli.audio.file_info import AudioFileInfo, open_sound, read_info
+from mbs_cli.audio.reader import cut_short
 from mbs_cli.audio.samples import Samples
 from mbs_cli.errors import AudioError
 
@@ -48,11 +49,7 @@ def _read_native(info: AudioFileInfo, frames: int, dtype: str) -> NDArray[Any]:
             "copy or record it again",
         ) from error
     if len(samples) < frames:
-        raise AudioError(
-            f"{info.path}: the file is cut short (its header promises {info.frames} samples, "
-            f"{len(samples)} are there)",
-            "copy or record it again",
-        )
+        raise cut_short(info, len(samples))
     return np.ascontiguousarray(samples.T)
 
 
