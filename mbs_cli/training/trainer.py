@@ -130,7 +130,7 @@ class _Run:
 
     def _start(self) -> Progress:
         """The weights to begin with are those of `init`, if there is one."""
-        progress = Progress(data_sha256=self.data.sha256)
+        progress = Progress()
         if self.config.init is not None:
             progress.init_sha256 = file_sha256(self.config.init)
             taken = self.learner.start_from(self.config.init)
@@ -140,11 +140,11 @@ class _Run:
 
     def _check_data(self) -> None:
         """Other data than before are said; scores of other utterances are no match for the best."""
-        progress = self.progress
-        if progress.data_sha256 not in (None, self.data.sha256):
+        progress, found = self.progress, self.data.sha256
+        if progress.data_sha256 not in (None, found):
             self.tell(Remark("the data are not those of the run so far: the best is chosen anew"))
             progress.best_score, progress.best_scores = None, {}
-        progress.data_sha256 = self.data.sha256
+        progress.data_sha256 = found
 
     def loop(self, should_stop: Callable[[], bool]) -> Finished:
         """Step until the end or until asked to stop; validate and save on the way."""

@@ -16,8 +16,8 @@ from mbs_cli.scoring.score import PairScore, Scores
 from mbs_cli.training.events import Clip
 from mbs_cli.training.validation_items import Item
 
-METRICS = ("pesq_wb", "stoi", "si_sdr")
 _SELECTION_WEIGHTS = {"pesq_wb": 1.0, "stoi": 5.0, "si_sdr": 0.1}
+METRICS = tuple(_SELECTION_WEIGHTS)
 CLIPS = 3  # utterances to listen to, the same in every validation
 
 OnItem = Callable[[int, int], None]
