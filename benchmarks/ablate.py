@@ -71,6 +71,11 @@ VARIANTS = (
     ),
     Variant("bsrnn", "the published band-split RNN", ("--model=bsrnn",)),
     Variant(
+        "mbs-net-bidirectional",
+        "Mamba both ways in time, magnitudes alone",
+        ("--model=mbs-net-bidirectional",),
+    ),
+    Variant(
         "more-losses",
         "losses of samples, phase and consistency as well",
         ("--time-weight=50", "--phase-weight=8", "--consistency-weight=10", "--complex-weight=10"),

@@ -102,7 +102,11 @@ ARCHITECTURES: dict[str, type[Any]] = {"mbs-net": MbsNetConfig, "bsrnn": BsrnnCo
 
 PRESETS: dict[str, ModelConfig] = {
     "mbs-net": MbsNetConfig(),
-    "mbs-net-small": MbsNetConfig(features=64, decoder_hidden=80),
+    "mbs-net-small": MbsNetConfig(
+        features=80,
+        decoder="magnitude",
+        decoder_hidden=110,
+    ),
     "mbs-net-bidirectional": MbsNetConfig(
         time_layer="bidirectional-mamba",
         decoder="magnitude",

@@ -1,7 +1,9 @@
-"""DNSMOS P.835 (Reddy et al., ICASSP 2022) through `speechmos`, which ships its models.
+"""DNSMOS (Reddy et al., ICASSP 2021 and 2022) through `speechmos`, which ships its models.
 
-A network's guess at three listener ratings, without a reference: SIG (speech), BAK (background) and
-OVRL (overall), each from 1 to 5. Optional: the extra `dnsmos` of this package.
+Two networks' guesses at listener ratings from 1 to 5, without a reference. One was trained on
+ratings by P.835: SIG (speech), BAK (background) and OVRL (overall). The other, older one gives the
+single rating of P.808; it is what to judge a model by that was trained with the first
+(`--rating-weight`). Optional: the extra `dnsmos` of this package.
 """
 
 from __future__ import annotations
@@ -18,8 +20,8 @@ from mbs_cli.scoring.signals import SAMPLE_RATE_HZ, NotApplicable, check_estimat
 SHORTEST_SECONDS = 0.5  # the package repeats what is shorter than its 9 s, and rates that
 
 
-def dnsmos(estimate: NDArray[Any]) -> tuple[float, float, float]:
-    """SIG, BAK and OVRL of one signal (S,) at 16 kHz.
+def dnsmos(estimate: NDArray[Any]) -> tuple[float, float, float, float]:
+    """SIG, BAK, OVRL and the rating of P.808 of one signal (S,) at 16 kHz.
 
     Samples beyond full scale are clipped first, as an integer audio file would hold them.
 
@@ -36,4 +38,5 @@ def dnsmos(estimate: NDArray[Any]) -> tuple[float, float, float]:
             "the speechmos package is not installed (pip install speechmos onnxruntime)"
         ) from error
     ratings = package.run(signal, SAMPLE_RATE_HZ)
-    return float(ratings["sig_mos"]), float(ratings["bak_mos"]), float(ratings["ovrl_mos"])
+    sig, bak, ovrl, p808 = (float(ratings[f"{key}_mos"]) for key in ("sig", "bak", "ovrl", "p808"))
+    return sig, bak, ovrl, p808

@@ -102,6 +102,7 @@ FAMILIES: tuple[Family, ...] = (
             Metric("dnsmos_sig", "DNSMOS SIG"),
             Metric("dnsmos_bak", "DNSMOS BAK"),
             Metric("dnsmos_ovrl", "DNSMOS OVRL"),
+            Metric("dnsmos_p808", "DNSMOS P.808"),
         ),
         lambda channel: dnsmos(channel.estimate),
         needs_reference=False,

@@ -42,6 +42,7 @@ WEIGHTS = (
     "consistency",
     "over_attenuation",
     "loudness",
+    "rating",
     "metric",
 )
 
@@ -87,6 +88,12 @@ class LossConfig:
         "Weight of loudness that differs as a listener hears it, in points of quality.",
         default=2.0,
         flag="--loudness-weight",
+    )
+    rating: float = option(
+        "Weight of what listeners would rate clean speech better by, in points, as the network of "
+        "DNSMOS guesses it.",
+        default=0.0,
+        flag="--rating-weight",
     )
     metric: float = option(
         "Weight of the distance of a discriminator's guess of PESQ from perfect.",

@@ -6,6 +6,7 @@ Letters: B batch, S samples, F frequency bins, T frames.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 
 import torch
 from torch import Tensor
@@ -18,7 +19,7 @@ from mbs_cli.training.spectra import Comparison, compare, is_audible, level_scal
 _BEST_RATIO = 1e-3  # an error 30 dB below the target earns no more: clean input is not chased
 _FLOOR = 1e-8  # of energies in a ratio
 # Parts that leave out items with a silent target.
-_OF_AUDIBLE = ("si_sdr", "snr", "loudness", "metric")
+_OF_AUDIBLE = ("si_sdr", "snr", "loudness", "rating", "metric")
 
 Part = Callable[[Comparison], Tensor]
 
@@ -29,7 +30,7 @@ def enhancement_loss(
     target: Tensor,
     config: LossConfig,
     whole: Mapping[str, Tensor] | None = None,
-    metric: Part | None = None,
+    networks: Mapping[str, Part] = MappingProxyType({}),
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """The weighted sum to minimise, and its parts before weighting; what has no weight is left out.
 
@@ -39,10 +40,11 @@ def enhancement_loss(
     scaled by the level of its noisy input, so that quiet items count as much as loud ones.
     With `whole`, the `averaged_items` of a larger batch, these are a piece of that batch: sums and
     parts are the share that the piece has in its means, and those of all pieces add up to them.
-    `metric` is the term of a discriminator, `MetricDiscriminator.term`.
+    `networks` has the parts that take a network, `ListenerRating.distance` as "rating" and
+    `MetricDiscriminator.term` as "metric".
     """
     comparison = compare(estimate, noisy, target)
-    chosen = _PARTS if metric is None else _PARTS | {"metric": metric}
+    chosen = {**_PARTS, **networks}
     parts = {name: part(comparison) for name, part in chosen.items() if getattr(config, name) > 0}
     if whole is not None:
         counts = averaged_items(noisy, target)

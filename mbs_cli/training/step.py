@@ -28,6 +28,7 @@ from mbs_cli.training.optimizer import (
     set_learning_rate,
 )
 from mbs_cli.training.processes import Processes
+from mbs_cli.training.rating_loss import ListenerRating
 
 _METRIC_PREFIX = "metric/"
 
@@ -69,6 +70,7 @@ class Learner:
         self.dtype = training_dtype(config.precision, device)  # of matrix products
         self.scaler = torch.amp.GradScaler(device.type, enabled=self.dtype is torch.float16)
         self.average = WeightAverage(self.model, config.ema_decay)
+        self.rating = ListenerRating().to(device) if config.loss.rating > 0 else None
         has_metric = config.loss.metric > 0
         self.metric = MetricDiscriminator(config, device, self.processes) if has_metric else None
         self.micro_batch = config.micro_batch  # clips computed at a time; None: all
@@ -175,11 +177,11 @@ class Learner:
         whole = self.processes.sum(averaged_items(noisy, target))
         size = self.micro_batch or len(noisy)
         pieces = list(zip(noisy.split(size), target.split(size), strict=True))
-        term = None if metric is None else metric.term
+        networks = self._networks(None if metric is None else metric.term)
         sums: dict[str, Tensor] = {}
         for number, piece in enumerate(pieces):
             with self._gradients_shared(is_wanted=number == len(pieces) - 1):
-                found = self._backward(*piece, whole, term)
+                found = self._backward(*piece, whole, networks)
             sums = {name: value + sums.get(name, 0.0) for name, value in found.items()}
         sums = self.processes.sum(sums)
         return sums.pop("loss"), sums
@@ -190,12 +192,17 @@ class Learner:
         Twice by default, as the second piece of a batch needs more memory than the first; and with
         the discriminator, even if that is not used yet.
         """
-        metric = None if self.metric is None else self.metric.distance
+        networks = self._networks(None if self.metric is None else self.metric.distance)
         noisy, target = noisy.to(self.device), target.to(self.device)
         with _rewound_on_failure(self.device), self._gradients_shared(is_wanted=False):
             for _ in range(pieces):
-                self._backward(noisy, target, averaged_items(noisy, target), metric)
+                self._backward(noisy, target, averaged_items(noisy, target), networks)
         self.optimizer.zero_grad(set_to_none=True)
+
+    def _networks(self, metric: Part | None) -> dict[str, Part]:
+        """The parts of the loss that take a network."""
+        parts = {"rating": self.rating and self.rating.distance, "metric": metric}
+        return {name: part for name, part in parts.items() if part is not None}
 
     def _gradients_shared(self, *, is_wanted: bool) -> AbstractContextManager[None]:
         if is_wanted or not isinstance(self.shared_model, DistributedDataParallel):
@@ -204,13 +211,17 @@ class Learner:
         return synchronised_later
 
     def _backward(
-        self, noisy: Tensor, target: Tensor, whole: dict[str, Tensor], metric: Part | None
+        self,
+        noisy: Tensor,
+        target: Tensor,
+        whole: dict[str, Tensor],
+        networks: Mapping[str, Part],
     ) -> dict[str, Tensor]:
         """Add the gradients of a piece of a batch; what it adds to the loss and its parts."""
         with products_in(self.dtype, self.device):
             estimate = self.shared_model(stft(noisy))
         loss, parts = enhancement_loss(
-            estimate.float(), noisy, target, self.config.loss, whole, metric
+            estimate.float(), noisy, target, self.config.loss, whole, networks
         )
         # The processes' gradients are averaged, where the pieces' are to be added.
         self.scaler.scale(loss * self.processes.count).backward()

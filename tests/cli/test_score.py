@@ -182,7 +182,7 @@ def test_two_single_files_are_compared_without_a_reference(run_mbs, tmp_path, no
     lone = ("--no-reference", "--metrics", "all", "--jobs", "1", "--json", "-")
     result = run_mbs("score", *lone, "before.wav", "after.wav")
     content = json.loads(result.stdout)
-    assert content["metrics"] == ["dnsmos_sig", "dnsmos_bak", "dnsmos_ovrl"]
+    assert content["metrics"] == ["dnsmos_sig", "dnsmos_bak", "dnsmos_ovrl", "dnsmos_p808"]
     for system, name in zip(content["systems"], ("before.wav", "after.wav"), strict=True):
         (row,) = system["rows"]
         assert (system["name"], row["name"], row["estimate"]) == (name, "before", name)

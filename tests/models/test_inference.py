@@ -22,7 +22,7 @@ from mbs_cli.models.mamba import MambaLayer
 from mbs_cli.models.mbsnet import MbsNet
 from mbs_cli.models.registry import build_model
 
-MBS_NET = PRESETS["mbs-net-small"]
+MBS_NET = replace(PRESETS["mbs-net"], features=64, decoder_hidden=80)
 FORMS = {
     **PRESETS,
     "lstm": replace(MBS_NET, time_layer="lstm", band_layer="none"),

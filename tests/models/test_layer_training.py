@@ -157,7 +157,7 @@ def threads() -> Iterator[None]:
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.usefixtures("threads")
-def test_the_number_of_threads_changes_nothing(dtype: torch.dtype) -> None:
+def test_the_number_of_threads_changes_no_more_than_rounding(dtype: torch.dtype) -> None:
     torch.manual_seed(0)
     layers = [
         (make_mamba(), torch.randn(5, 40, 32)),
@@ -168,7 +168,11 @@ def test_the_number_of_threads_changes_nothing(dtype: torch.dtype) -> None:
         for count in (1, 2):
             torch.set_num_threads(count)
             results.append(run(layer, x, dtype))
-        assert all(torch.equal(a, b) for a, b in zip(*results, strict=True))
+        for number, (a, b) in enumerate(zip(*results, strict=True)):
+            # Torch's own products over many rows, of which the weights' gradients are made, are
+            # split among the threads on some processors.
+            tolerance = 0.0 if number < 2 else 1e-5 * float(a.abs().max())
+            torch.testing.assert_close(a, b, rtol=0.0, atol=tolerance)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

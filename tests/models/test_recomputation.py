@@ -25,7 +25,7 @@ def run(preset: str, checkpoint_activations: bool) -> tuple[list[Tensor], int]:
     return [gradient for gradient in gradients if gradient is not None], kept.total
 
 
-@pytest.mark.parametrize("preset", ["mbs-net-small", "mbs-net-bidirectional", "bsrnn"])
+@pytest.mark.parametrize("preset", ["mbs-net", "mbs-net-bidirectional", "bsrnn"])
 def test_gradients_are_the_same_and_less_is_kept(preset: str) -> None:
     plain, plain_bytes = run(preset, checkpoint_activations=False)
     found, found_bytes = run(preset, checkpoint_activations=True)

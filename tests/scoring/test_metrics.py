@@ -221,7 +221,7 @@ def test_a_missing_package_costs_only_its_columns(
         monkeypatch.setitem(sys.modules, package, None)  # as if it were not installed
     row = score_pair(ScorePair("", clean, noisy), tuple(METRICS))
     lacking = {"pesq_wb", "pesq_nb", "csig", "cbak", "covl"}
-    assert set(row.reasons) == lacking | {"dnsmos_sig", "dnsmos_bak", "dnsmos_ovrl"}
+    assert set(row.reasons) == lacking | {key for key in METRICS if key.startswith("dnsmos_")}
     assert "pip install pesq" in row.reasons["covl"]
     assert "pip install speechmos" in row.reasons["dnsmos_sig"]
     assert set(row.values) == set(METRICS) - set(row.reasons)
@@ -232,7 +232,7 @@ def test_dnsmos_equals_the_package(noisy: Samples) -> None:
     expected = package.run(noisy.astype(np.float64), 16000)
     row = score_pair(ScorePair("", None, noisy), LONE_METRICS)
     assert row.values == pytest.approx(
-        {f"dnsmos_{key}": expected[f"{key}_mos"] for key in ("sig", "bak", "ovrl")}, abs=1e-6
+        {f"dnsmos_{key}": expected[f"{key}_mos"] for key in ("sig", "bak", "ovrl", "p808")}, abs=1e-6
     )
 
 

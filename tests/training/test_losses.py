@@ -15,7 +15,7 @@ from mbs_cli.training.config import WEIGHTS, LossConfig
 from mbs_cli.training.losses import averaged_items, enhancement_loss
 from mbs_cli.training.phase_loss import phase_error
 
-PARTS = [name for name in WEIGHTS if name != "metric"]
+PARTS = [name for name in WEIGHTS if name not in ("rating", "metric")]  # take a network
 
 
 def only(name: str) -> LossConfig:

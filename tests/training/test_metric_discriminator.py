@@ -130,7 +130,7 @@ def test_a_step_down_the_term_raises_the_score_of_the_estimate(
 ) -> None:
     run_steps(metric, noisy, clean, range(DELAY_STEPS + 5))
     estimate = stft(noisy).requires_grad_()
-    _, parts = enhancement_loss(estimate, noisy, clean, CONFIG, metric=metric.term)
+    _, parts = enhancement_loss(estimate, noisy, clean, CONFIG, networks={"metric": metric.term})
     (slope,) = torch.autograd.grad(parts["metric"], estimate)
     after = estimate.detach() - 1e-2 * estimate.norm() / slope.norm() * slope
     before_scores, after_scores = (
@@ -234,7 +234,9 @@ def test_everything_is_finite_on_silence_which_teaches_nothing(
     estimate = torch.zeros(2, 257, 126, 2, requires_grad=True)
     for step in range(DELAY_STEPS + 1, 2 * DELAY_STEPS + 3):
         for target in (silence, clean):
-            loss, parts = enhancement_loss(estimate, silence, target, CONFIG, metric=metric.term)
+            loss, parts = enhancement_loss(
+                estimate, silence, target, CONFIG, networks={"metric": metric.term}
+            )
             (slope,) = torch.autograd.grad(loss, estimate)
             assert torch.isfinite(slope).all()
         assert "metric" in parts
