@@ -73,6 +73,9 @@ def print_table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
 
 
 def cell(values: list[float], metric: str) -> str:
+    """Mean and half an interval; `n/a` where another system was not scored by the metric."""
+    if not values:
+        return METRICS[metric].show(None)
     low, high = bootstrap_interval(values)
     show = METRICS[metric].show
     return f"{show(fmean(values))} +- {show((high - low) / 2)}"

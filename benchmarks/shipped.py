@@ -25,7 +25,7 @@ from mbs_cli.models.shipped import resolve_model, shipped_models
 
 METRICS = (
     *("pesq_wb", "stoi", "estoi", "si_sdr", "csig", "cbak", "covl"),
-    *("dnsmos_sig", "dnsmos_bak", "dnsmos_ovrl"),
+    *("dnsmos_sig", "dnsmos_bak", "dnsmos_ovrl", "dnsmos_p808"),
 )
 DECIMALS = 4
 

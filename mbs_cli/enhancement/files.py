@@ -20,7 +20,14 @@ from mbs_cli.enhancement.manifest import (
     read_manifest,
     table_of_shard,
 )
-from mbs_cli.enhancement.plan import Job, Plan, check_targets, format_for, plan_jobs
+from mbs_cli.enhancement.plan import (
+    Job,
+    Plan,
+    check_targets,
+    format_for,
+    format_of_output,
+    plan_jobs,
+)
 from mbs_cli.enhancement.progress_bar import progress_bar
 from mbs_cli.enhancement.report import (
     Clock,
@@ -65,8 +72,9 @@ def enhance_paths(
     """Enhance files and folders into the folder `output`, the tree below each folder kept.
 
     Every output keeps its input's sample rate, channels, sample count, container and sample
-    format, unless `treatment` (channels, strength) or `output_format` say otherwise. An output
-    that exists is left alone unless `overwrite`. `backend` says what runs the model: torch, or
+    format, unless `treatment` (channels, strength) or `output_format` say otherwise. For a single
+    file `output` may be the file to write, in the format of its suffix. An output that exists is
+    left alone unless `overwrite`. `backend` says what runs the model: torch, or
     onnxruntime, which takes files of `mbs export`, too. `batch_size` short files go through the
     model at once, long files in blocks. With `jobs` above 1 so many processes share the files and
     the threads; `model` is then a name or a path. `shard` (i, n) does the i-th of n equal shares.
@@ -84,6 +92,7 @@ def enhance_paths(
         rows = read_manifest(Path(manifest))
         listed = listed_jobs(rows, Path(output), output_format.suffix)
     sources = [Path(path) for path in paths]
+    output_format = format_of_output(sources, Path(output), output_format)
     plan = plan_jobs(sources, Path(output), output_format, listed).shard(*shard)
     table = None if manifest is None else table_of_shard(Path(manifest), *shard)
     with progress_bar(is_shown=progress) as bar, kept_manifest(table) as keep:

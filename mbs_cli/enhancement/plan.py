@@ -164,6 +164,14 @@ def format_for(source: Path, target: Path, wanted: OutputFormat) -> OutputFormat
     return wanted
 
 
+def format_of_output(sources: Sequence[Path], output: Path, wanted: OutputFormat) -> OutputFormat:
+    """`format_for` where the output of a single file is named outright, else what is wanted."""
+    is_named = len(sources) == 1 and output.suffix[1:].lower() in FORMATS
+    if not is_named or output.is_dir() or not sources[0].is_file():
+        return wanted
+    return format_for(sources[0], output, wanted)
+
+
 def _check_reachable(output: Path) -> None:
     try:
         output.exists()

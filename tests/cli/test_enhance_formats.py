@@ -7,6 +7,7 @@ import os
 import shutil
 import struct
 import subprocess
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -112,9 +113,22 @@ def test_the_options_of_sound_and_format_reach_the_file(enhance, folder, tmp_pat
     )
 
 
+def test_one_file_gets_the_format_that_its_output_is_named_for(
+    enhance, folder, tmp_path, noisy_speech
+):
+    soundfile.write(folder / "a.wav", noisy_speech[:8_000], 16_000)
+    (tmp_path / "b.flac").mkdir()
+    for output, written in (("c.flac", "c.flac"), ("d.OGG", "d.OGG"), ("b.flac", "b.flac/a.wav")):
+        result = enhance(folder / "a.wav", "-o", output)
+        assert result.returncode == 0, result.stderr
+        found = soundfile.info(tmp_path / written)
+        assert found.format == Path(written).suffix[1:].upper()
+        assert found.frames == 8_000
+
+
 @pytest.mark.parametrize(
     "options",
-    [("--dry", "2"), ("--format", "docx"), ("--attenuation-limit", "-3"), ("-o", "b.flac")],
+    [("--dry", "2"), ("--format", "docx"), ("--attenuation-limit", "-3"), ("-o", "b.wma")],
 )
 def test_options_that_cannot_be_are_wrong_usage(options, enhance, folder, tmp_path, noisy_speech):
     soundfile.write(folder / "a.wav", noisy_speech[:100], 16_000)
