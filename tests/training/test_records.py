@@ -97,6 +97,8 @@ def test_a_resumed_run_leaves_the_records_of_an_undisturbed_one(config: TrainCon
 
     pieces = replace(config, out=config.out.with_name("pieces"))
     train(pieces, should_stop=stops_after(1))
+    with Image.open(pieces.curves_file) as picture:
+        assert picture.size[0] > 1000
     # As if the run had gone on to step 9 before it was killed, without another save.
     MetricsFile(pieces.metrics_file, 1).add(replace(REPORT, step=9))
     late = TensorboardFiles(pieces.tensorboard_folder, 1)

@@ -14,6 +14,7 @@ from mbs_cli.training.config import TrainConfig
 from mbs_cli.training.events import (
     Event,
     Failed,
+    Finished,
     OnEvent,
     Remark,
     Report,
@@ -52,6 +53,8 @@ class RunRecords:
                 self._open(event)
             case Report() | Validated():
                 self._add(event)
+            case Finished(complete=False) if self._metrics is not None and self.failure is None:
+                self._draw()  # a run that ends has just been validated, and drawn then
 
     def close(self) -> None:
         """Let go of the files."""
