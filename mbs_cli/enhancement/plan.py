@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -66,11 +67,12 @@ def plan_jobs(
     if not paths and not listed:
         raise UsageError("no files or folders given", "name at least one")
     _check_reachable(output)
+    is_named = _names_a_file(paths, output)
     jobs = list(listed)
     unusable: dict[Path, AudioError] = {}
     for path in paths:
         try:
-            found = _jobs_of(path, output, output_format, unusable, is_only_path=len(paths) == 1)
+            found = _jobs_of(path, output, output_format, unusable, is_named=is_named)
             jobs.extend(found)
         except AudioError as error:
             unusable[path] = error
@@ -91,7 +93,7 @@ def _jobs_of(
     output: Path,
     output_format: OutputFormat,
     unusable: dict[Path, AudioError],
-    is_only_path: bool,
+    is_named: bool,
 ) -> Iterator[Job]:
     """The jobs of a path; folders below it that cannot be read become `unusable`."""
     suffix = output_format.suffix
@@ -112,7 +114,7 @@ def _jobs_of(
             source_folder, target_folder = path / place, output / place
             for name in sorted(names):
                 yield Job(source_folder / name, with_suffix(target_folder / name, suffix))
-    elif is_only_path and output.suffix and not output.is_dir():
+    elif is_named:
         yield Job(path, _file_target(path, output, suffix))
     else:
         yield Job(path, with_suffix(output / path.name, suffix))
@@ -166,10 +168,17 @@ def format_for(source: Path, target: Path, wanted: OutputFormat) -> OutputFormat
 
 def format_of_output(sources: Sequence[Path], output: Path, wanted: OutputFormat) -> OutputFormat:
     """`format_for` where the output of a single file is named outright, else what is wanted."""
-    is_named = len(sources) == 1 and output.suffix[1:].lower() in FORMATS
-    if not is_named or output.is_dir() or not sources[0].is_file():
-        return wanted
-    return format_for(sources[0], output, wanted)
+    _check_reachable(output)
+    if _names_a_file(sources, output):
+        with suppress(AudioError):  # of the source, which the plan tells of
+            if stat.S_ISREG(_status(sources[0]).st_mode):
+                return format_for(sources[0], output, wanted)
+    return wanted
+
+
+def _names_a_file(paths: Sequence[Path], output: Path) -> bool:
+    """Whether `output` is the very file to write, if the only path is one."""
+    return len(paths) == 1 and bool(output.suffix) and not output.is_dir()
 
 
 def _check_reachable(output: Path) -> None:

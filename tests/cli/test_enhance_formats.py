@@ -126,6 +126,16 @@ def test_one_file_gets_the_format_that_its_output_is_named_for(
         assert found.frames == 8_000
 
 
+def test_names_that_are_too_long_are_told(enhance, folder, noisy_speech):
+    soundfile.write(folder / "a.wav", noisy_speech[:100], 16_000)
+    long = 300 * "a"
+    for source, output in ((folder / "a.wav", f"{long}.flac"), (f"{long}.wav", "b.flac")):
+        result = enhance(source, "-o", output)
+        assert result.returncode in (1, 2)
+        assert "Traceback" not in result.stderr
+        assert "File name too long" in result.stdout + result.stderr
+
+
 @pytest.mark.parametrize(
     "options",
     [("--dry", "2"), ("--format", "docx"), ("--attenuation-limit", "-3"), ("-o", "b.wma")],
