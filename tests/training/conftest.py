@@ -6,11 +6,21 @@ from pathlib import Path
 
 import pytest
 import soundfile
+from clips import EXAMPLES, read_clips
+from torch import Tensor
 
 from mbs_cli.data.config import MixingConfig
 from mbs_cli.training.config import TrainConfig
 
-EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+
+@pytest.fixture(scope="module")
+def noisy() -> Tensor:
+    return read_clips("noisy")
+
+
+@pytest.fixture(scope="module")
+def clean() -> Tensor:
+    return read_clips("clean")
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,7 @@ import math
 
 import pytest
 import torch
-from clips import read_clips
+from loss_case import only
 from torch import Tensor
 
 from mbs_cli.audio.stft import stft
@@ -16,20 +16,6 @@ from mbs_cli.training.losses import averaged_items, enhancement_loss
 from mbs_cli.training.phase_loss import phase_error
 
 PARTS = [name for name in WEIGHTS if name not in ("rating", "metric")]  # take a network
-
-
-def only(name: str) -> LossConfig:
-    return LossConfig(**(dict.fromkeys(PARTS, 0.0) | {name: 1.0}))
-
-
-@pytest.fixture(scope="module")
-def noisy() -> Tensor:
-    return read_clips("noisy")
-
-
-@pytest.fixture(scope="module")
-def clean() -> Tensor:
-    return read_clips("clean")
 
 
 def value_of(name: str, estimate: Tensor, noisy: Tensor, clean: Tensor) -> float:

@@ -13,7 +13,6 @@ from pathlib import Path
 import psutil
 import pytest
 import torch
-from clips import read_clips
 from metric_case import CONFIG, at_step, make_metric, run_steps
 from safetensors.torch import load_file
 from torch import Tensor
@@ -35,16 +34,6 @@ def metric() -> Iterator[MetricDiscriminator]:
     metric = make_metric(workers=2)
     yield metric
     metric.close()
-
-
-@pytest.fixture(scope="module")
-def noisy() -> Tensor:
-    return read_clips("noisy")
-
-
-@pytest.fixture(scope="module")
-def clean() -> Tensor:
-    return read_clips("clean")
 
 
 def worker_processes() -> list[psutil.Process]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 import torch
 from clips import read_clips
+from loss_case import only
 from torch import Tensor
 
 from mbs_cli.audio.stft import stft
 from mbs_cli.errors import UsageError
-from mbs_cli.training.config import LossConfig
 from mbs_cli.training.losses import enhancement_loss
 from mbs_cli.training.rating_loss import ListenerRating
 
@@ -20,16 +20,6 @@ SAMPLES_RATED = 144_160  # 9.01 s, the length that the package rates
 def network() -> ListenerRating:
     pytest.importorskip("speechmos")
     return ListenerRating()
-
-
-@pytest.fixture(scope="module")
-def noisy() -> Tensor:
-    return read_clips("noisy")
-
-
-@pytest.fixture(scope="module")
-def clean() -> Tensor:
-    return read_clips("clean")
 
 
 @pytest.mark.parametrize("kind", ["noisy", "clean"])
@@ -43,12 +33,8 @@ def test_ratings_are_those_of_the_package(network: ListenerRating, kind: str) ->
 
 
 def loss_of(network: ListenerRating, estimate: Tensor, noisy: Tensor, clean: Tensor) -> Tensor:
-    only_rating = LossConfig(
-        magnitude=0.0, complex=0.0, snr=0.0, over_attenuation=0.0, loudness=0.0, rating=1.0
-    )
-    return enhancement_loss(
-        estimate, noisy, clean, only_rating, networks={"rating": network.distance}
-    )[0]
+    networks = {"rating": network.distance}
+    return enhancement_loss(estimate, noisy, clean, only("rating"), networks=networks)[0]
 
 
 def test_clean_speech_has_nothing_to_gain(
