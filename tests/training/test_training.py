@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -42,8 +43,11 @@ def test_the_loss_falls_and_the_run_folder_is_complete(config: TrainConfig) -> N
         rows = list(csv.DictReader(file))
     assert int(rows[-1]["step"]) == 40
     assert float(rows[-1]["valid_pesq_wb"]) > 1.0
-    last_report = [event for event in events if isinstance(event, Report)][-1]
-    assert last_report.loss < 12.0  # the untrained model stands near 15
+    reports = [event for event in events if isinstance(event, Report)]
+    steps = np.diff([0, *(report.step for report in reports)])
+    # Over all steps: how many the last report is a mean of depends on the speed of the machine.
+    mean_loss = np.average([report.loss for report in reports], weights=steps)
+    assert mean_loss < 12.0  # the untrained model stands near 15
 
 
 def test_a_resumed_run_gives_the_same_numbers_as_an_undisturbed_one(config: TrainConfig) -> None:
