@@ -46,9 +46,13 @@ def _allocate_state(optimizer: torch.optim.AdamW) -> None:
 def learning_rate_at(step: int, progress: float, config: TrainConfig) -> float:
     """Linear warm-up by steps, then half a cosine by progress (0 to 1)."""
     warmup = min(1.0, (step + 1) / max(config.warmup_steps, 1))
+    return config.learning_rate * warmup * decayed_share(progress, config)
+
+
+def decayed_share(progress: float, config: TrainConfig) -> float:
+    """How much of the learning rate the cosine leaves at `progress` (0 to 1) of the run."""
     cosine = 0.5 * (1 + math.cos(math.pi * min(max(progress, 0.0), 1.0)))
-    share = config.final_rate + (1 - config.final_rate) * cosine
-    return config.learning_rate * warmup * share
+    return config.final_rate + (1 - config.final_rate) * cosine
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:

@@ -55,6 +55,8 @@ class Progress:
     """How far a run has come."""
 
     step: int = 0  # steps done
+    share: float = 0.0  # of the run, as long as it was to be then, that the last step was taken at
+    warm_up_from: int = 0  # the step that the learning rate began to rise at
     seconds: float = 0.0  # of training, validation and saving not counted
     processor_seconds: float = 0.0  # the same in processor time, of all threads together
     validated_seconds: float = 0.0  # the `seconds` of the last validation

@@ -74,6 +74,7 @@ class Learner:
         has_metric = config.loss.metric > 0
         self.metric = MetricDiscriminator(config, device, self.processes) if has_metric else None
         self.micro_batch = config.micro_batch  # clips computed at a time; None: all
+        self.warm_up_from = 0  # the step that the learning rate begins to rise at
 
     def _share_model(self) -> nn.Module:
         """The model as it computes: the mean of all processes' gradients is every process's."""
@@ -143,7 +144,7 @@ class Learner:
 
     def apply(self, gradients: Gradients, number: int, progress: float) -> StepResult:
         """Change the weights by the gradients just computed, unless something is not finite."""
-        rate = learning_rate_at(number, progress, self.config)
+        rate = learning_rate_at(number - self.warm_up_from, progress, self.config)
         set_learning_rate(self.optimizer, rate)
         loss, norm = gradients.loss, gradients.norm
         is_finite = bool(torch.isfinite(loss) & torch.isfinite(norm))

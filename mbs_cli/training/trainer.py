@@ -29,6 +29,7 @@ from mbs_cli.training.events import (
 )
 from mbs_cli.training.guarded_step import GuardedSteps
 from mbs_cli.training.loader import training_batches
+from mbs_cli.training.optimizer import decayed_share
 from mbs_cli.training.peak_memory import peak_memory_bytes
 from mbs_cli.training.processes import Processes, is_lost_contact, joined_processes
 from mbs_cli.training.records.run_records import open_records
@@ -41,6 +42,7 @@ from mbs_cli.training.validation import score_model, score_noisy, selection_scor
 
 REPORT_SECONDS = 20.0
 _FIRST_REPORT_SECONDS = 3.0  # soon after the start, to see that all is well
+_RATE_JUMP = 2.0  # on resuming, from which on the learning rate warms up anew
 _PATIENT_SHARE = 0.5  # of a run: at a high learning rate scores often rest before they rise
 
 
@@ -101,6 +103,7 @@ class _Run:
             tell(Remark("this CPU has no instructions for bfloat16: --precision float32 is faster"))
         self.progress = load_run(config, self.learner) if resume else self._start()
         self._check_data()
+        self._check_rate()
         # Here no thread is starting a process, and workers are forked: what they inherit is known.
         # They mix the first clips while what follows is done.
         self.batches = training_batches(self.data.train, config, self.progress.step, processes)
@@ -145,6 +148,20 @@ class _Run:
             self.tell(Remark("the data are not those of the run so far: the best is chosen anew"))
             progress.best_score, progress.best_scores = None, {}
         progress.data_sha256 = found
+
+    def _check_rate(self) -> None:
+        """A run that is given more time than it was to have warms up anew, if the rate had fallen.
+
+        A rate that jumps by a hundred would undo what the last steps have found.
+        """
+        progress, config = self.progress, self.config
+        before, now = (
+            decayed_share(share, config) for share in (progress.share, progress.share_done(config))
+        )
+        if now > _RATE_JUMP * before:
+            progress.warm_up_from = progress.step
+            self.tell(Remark("a longer run than before: the learning rate warms up anew"))
+        self.learner.warm_up_from = progress.warm_up_from
 
     def loop(self, should_stop: Callable[[], bool]) -> Finished:
         """Step until the end or until asked to stop; validate and save on the way."""
@@ -218,6 +235,7 @@ class _Run:
         if result.is_finite:
             self.window.add(result)
         self.progress.step += 1
+        self.progress.share = self.share
         self.progress.seconds += time.monotonic() - started
         self.progress.processor_seconds += time.process_time() - processor_started
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import random
 import re
@@ -28,7 +29,7 @@ from mbs_cli.errors import CheckpointError, MbsError, UsageError
 from mbs_cli.models.checkpoint import load_checkpoint
 from mbs_cli.options import command_line
 from mbs_cli.training.config import LossConfig, TrainConfig
-from mbs_cli.training.events import Remark, StoppedEarly, Validated
+from mbs_cli.training.events import Remark, Report, StoppedEarly, Validated
 from mbs_cli.training.run_state import Progress, load_run, save_run
 from mbs_cli.training.step import Learner
 from mbs_cli.training.trainer import train
@@ -130,6 +131,34 @@ def test_the_files_of_a_clip_are_those_that_it_is_made_of(config: TrainConfig) -
         kinds = {file.relative_to(config.data / "train").parts[0] for file in files}
         assert kinds == {"clean", "noise"}
         assert len(files) == len(set(files))
+
+
+def test_a_run_that_is_given_more_time_warms_up_anew(config: TrainConfig) -> None:
+    short = replace(config, steps=4, warmup_steps=4, final_rate=0.0)
+    train(short)
+    remarks: list[str] = []
+    rates: list[float] = []
+
+    def take(event: object) -> None:
+        if isinstance(event, Remark):
+            remarks.append(event.text)
+        if isinstance(event, Report):
+            rates.append(event.learning_rate)
+
+    def run(config: TrainConfig, steps: int) -> None:
+        left = [False] * steps + [True]
+        train(config, resume=True, on_event=take, should_stop=lambda: left.pop(0))
+
+    longer = replace(short, steps=8)
+    for steps in (1, 1):  # the second goes on with a warm-up that has begun
+        run(longer, steps)
+    train(longer, resume=True, on_event=take)
+    assert remarks == ["a longer run than before: the learning rate warms up anew"]
+    expected = [
+        config.learning_rate * warmup * (1 + math.cos(math.pi * share)) / 2
+        for warmup, share in ((1 / 4, 4 / 8), (2 / 4, 5 / 8), (1.0, 7 / 8))
+    ]
+    assert rates == pytest.approx(expected)
 
 
 def test_the_state_saved_holds_all_that_a_step_changes(config: TrainConfig) -> None:
