@@ -5,6 +5,8 @@
 Every variant is trained by `mbs train` on one thread for the same processor time, enhances the
 noisy files by `mbs enhance` and is scored by `mbs score`. Differences to the baseline are paired
 by file, with 95 % bootstrap intervals. A stopped run goes on where it was; `--only` picks variants.
+`--model` and `--init` train another preset, or go on from weights; with other `--clean` and
+`--noisy`, such as those of damaged.py, what is trained already is scored on them.
 """
 
 from __future__ import annotations
@@ -48,7 +50,7 @@ def switched(name: str, question: str, *switches: str) -> Variant:
     return Variant(name, question, tuple(f"--switch={switch}" for switch in switches))
 
 
-BASELINE = "mbs-net"
+BASELINE = "baseline"
 VARIANTS = (
     Variant(BASELINE, "the preset as it is"),
     switched("time-lstm", "LSTM in place of Mamba along time", "time_layer=lstm"),
@@ -99,6 +101,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--noisy", type=Path, required=True, help="their noisy versions")
     parser.add_argument("--out", type=Path, required=True, help="runs, enhanced files and scores")
     parser.add_argument("--minutes", type=float, default=20.0, help="of processor time each")
+    parser.add_argument("--model", default="mbs-net", help="of all variants that name no other")
+    parser.add_argument("--init", help="the weights to begin with, as for `mbs train`")
     parser.add_argument("--at-once", type=int, default=os.cpu_count(), help="runs side by side")
     parser.add_argument("--cache", type=Path, help="decoded audio, as for `mbs train`")
     parser.add_argument("--only", help="names of variants, separated by commas")
@@ -134,8 +138,9 @@ def train(options: argparse.Namespace, variant: Variant) -> None:
     budget = (f"--minutes={options.minutes}", "--clock=cpu", "--validate-minutes=1000")
     cache = ("--cache", options.cache) if options.cache else ()
     resume = ("--resume",) if (folder / "resume.safetensors").exists() else ()
-    log = folder / "log.txt"
-    mbs("train", options.data, "--out", folder, *budget, *cache, *resume, *variant.train, log=log)
+    start = (f"--model={options.model}", *(("--init", options.init) if options.init else ()))
+    what = (*start, *budget, *cache, *resume, *variant.train)
+    mbs("train", options.data, "--out", folder, *what, log=folder / "log.txt")
 
 
 def is_trained(options: argparse.Namespace, variant: Variant) -> bool:
@@ -196,7 +201,7 @@ def table(options: argparse.Namespace, variants: list[Variant], scores: dict[str
     titles = [METRICS[metric].title for metric in METRICS_SHOWN]
     head = ["variant", "parameters", "clips seen", *titles]
     lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
-    for system, name in enumerate(("noisy input", BASELINE)):
+    for system, name in enumerate(("noisy input", f"`{options.model}`")):
         values = [by_file(scores, system, metric).values() for metric in METRICS_SHOWN]
         cells = [
             METRICS[metric].show(fmean(v)) for metric, v in zip(METRICS_SHOWN, values, strict=True)
