@@ -54,7 +54,8 @@ class ListenerRating(nn.Module):
         power = (real.square() + imaginary.square()).clamp_min(_POWER_FLOOR)
         x = power.log10()[:, None]  # (B, 1, T, F)
         for name in _CONVOLUTIONS:
-            x = F.relu(F.conv2d(x, self._of(f"{name}_kernel"), self._of(f"{name}_bias"), padding=1))
+            x = F.conv2d(x, self._of(f"{name}_kernel"), self._of(f"{name}_bias"), padding=1)
+            x = F.relu(x, inplace=True)  # the maps are large, and this holds half as many
             x = F.max_pool2d(x, 2) if name in _POOLED_AFTER else x
         x = x.amax((2, 3))
         for name in _DENSE:
