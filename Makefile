@@ -12,7 +12,7 @@ demo: $(STAMP)
 	$(BIN)/mbs score examples/clean enhanced --noisy examples/noisy --metrics pesq_wb,stoi,si_sdr,cbak
 
 test: $(STAMP)-test lint
-	$(BIN)/python -m pytest --numprocesses logical --maxprocesses 4
+	$(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --durations 20
 
 lint: $(STAMP)-test
 	$(BIN)/ruff check .
