@@ -27,7 +27,7 @@ from mbs_cli.interrupts import lose_no_interrupt
 # Commands whose next run takes up where this one was interrupted.
 _GO_ON = {
     "enhance": ", run again to go on",
-    "train": ", run again with --resume to go on",
+    "train": ", run again (with --resume if a run was saved) to go on",
 }
 
 app = typer.Typer(

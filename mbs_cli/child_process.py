@@ -14,14 +14,14 @@ import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
+
+from mbs_cli.python_module import module_command, module_environment
 
 _THREAD_VARIABLES = tuple(
     f"{library}_NUM_THREADS" for library in ("OMP", "OPENBLAS", "MKL", "NUMBA")
 )
-_PACKAGE_PARENT = Path(__file__).resolve().parents[1]
 _ENDING_SECONDS = 10.0  # a child that takes longer is ended for good
 
 
@@ -37,11 +37,9 @@ class ChildProcess:
 
     def __init__(self, module: str, threads: int = 1, *, tidies_up: bool = False) -> None:
         self._tidies_up = tidies_up
-        search_path = [str(_PACKAGE_PARENT), os.environ.get("PYTHONPATH", "")]
-        environment = os.environ | dict.fromkeys(_THREAD_VARIABLES, str(threads))
-        environment["PYTHONPATH"] = os.pathsep.join(filter(None, search_path))
+        environment = module_environment() | dict.fromkeys(_THREAD_VARIABLES, str(threads))
         self._process = subprocess.Popen(  # noqa: S603 - a module of ours
-            [sys.executable, "-m", module],
+            module_command(module),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=environment,

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import pytest
 
 from mbs_cli.child_process import ChildDied, ChildProcess
+
+EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 
 SLOW_TO_LEAVE = """
 import atexit, pathlib, time
@@ -53,3 +58,13 @@ def test_a_child_that_is_ending_is_not_disturbed(is_told, child, tmp_path, capfd
         child.answer()
     assert (tmp_path / "left").exists()
     assert capfd.readouterr().err == ""
+
+
+def test_a_users_modules_in_the_current_folder_are_not_run(tmp_path):
+    for name in ("statistics", "json", "numpy"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('a module of the user')")
+    pair = [EXAMPLES / side / "en_babble_5db.flac" for side in ("clean", "noisy")]
+    command = [sys.executable, "-P", "-m", "mbs_cli", "score", *pair, "--metrics", "stoi,si_sdr"]
+    found = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert found.returncode == 0, found.stderr
+    assert "1 of 1 scored" in found.stdout

@@ -12,7 +12,7 @@ import typer
 
 from mbs_cli.commands.error_text import print_error
 from mbs_cli.commands.exit_code import ExitCode
-from mbs_cli.commands.text_output import STDOUT, check_target, write_text
+from mbs_cli.commands.text_output import STDOUT, check_target, give_up_stdout, write_text
 from mbs_cli.errors import MbsError, UsageError
 
 if TYPE_CHECKING:
@@ -111,12 +111,17 @@ def score(
             command=shlex.join(["mbs", *sys.argv[1:]]),
             on_scored=on_scored,
         )
+    failures: list[MbsError] = []
     try:
         print_findings(comparison)
         if STDOUT not in (csv, as_json):
             print_tables(comparison)
+            sys.stdout.flush()
+    except OSError as error:
+        give_up_stdout()
+        failures.append(UsageError(f"standard output: cannot be written ({error.strerror})"))
     finally:  # a reader that went away costs no file
-        failures = list(_write(comparison, csv, as_json, html))
+        failures += _write(comparison, csv, as_json, html)
     for failure in failures:
         print_error(failure)
     if not comparison.is_complete:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -13,7 +14,7 @@ STDOUT = "-"
 
 def check_target(target: str | Path) -> None:
     """Raise UsageError, before any work, for an output that cannot be written."""
-    if target == STDOUT:
+    if target == STDOUT or _takes_bytes_as_they_come(Path(target)):
         return
     if not Path(target).parent.is_dir() or Path(target).is_dir():
         raise UsageError(
@@ -28,19 +29,43 @@ def check_target(target: str | Path) -> None:
 
 
 def write_text(target: str, text: str) -> None:
-    """To standard output, or to a file that is never half written. Raises UsageError.
+    """To standard output, to a pipe or device, or to a file that is never half written.
+
+    Links are followed. Raises UsageError for what cannot be written.
 
     Bytes of a file's name that are not UTF-8 are written as escapes, the way JSON has them.
     """
     content = text.encode("utf-8", errors="backslashreplace")
-    if target == STDOUT:
+    path = Path(target)
+    try:
+        if target == STDOUT:
+            _write_to_stdout(content)
+        elif _takes_bytes_as_they_come(path):
+            path.write_bytes(content)
+        else:
+            with atomic_file(path.resolve()) as partial:
+                partial.write_bytes(content)
+    except OSError as error:
+        place = "standard output" if target == STDOUT else target
+        raise UsageError(
+            f"{place}: cannot be written ({error.strerror})", "choose another place"
+        ) from error
+
+
+def _write_to_stdout(content: bytes) -> None:
+    try:
         sys.stdout.buffer.write(content)
         sys.stdout.flush()
-        return
-    try:
-        with atomic_file(Path(target)) as partial:
-            partial.write_bytes(content)
-    except OSError as error:
-        raise UsageError(
-            f"{target}: cannot be written ({error.strerror})", "choose another place"
-        ) from error
+    except OSError:
+        give_up_stdout()
+        raise
+
+
+def give_up_stdout() -> None:
+    """What is still to be written there goes nowhere, or Python would complain once more."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _takes_bytes_as_they_come(path: Path) -> bool:
+    """Whether something is there that is neither a file nor a folder: a pipe or a device."""
+    return path.exists() and not path.is_file() and not path.is_dir()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -18,7 +19,7 @@ from mbs_cli.training.config import TrainConfig
 from mbs_cli.training.environment import is_first_process, restart_with_kept_memory
 
 if TYPE_CHECKING:
-    from mbs_cli.training.events import OnEvent
+    from mbs_cli.training.events import Event, OnEvent
 
 
 @with_options_of(TrainConfig)
@@ -56,11 +57,30 @@ def _run(config: TrainConfig, resume: bool, json_log: Path | None) -> None:
     from mbs_cli.training.trainer import train as train_model
 
     with _stop_on_signals() as should_stop, _open_listener(json_log) as on_event:
-        finished = train_model(config, resume, on_event, should_stop)
+        finished = train_model(config, resume, _preparing(on_event, should_stop), should_stop)
     if is_first_process() and not fills_standard_output(json_log):
         print_finished(finished, config)
     if not finished.complete:
         raise typer.Exit(ExitCode.INTERRUPTED)
+
+
+def _preparing(on_event: OnEvent, should_stop: Callable[[], bool]) -> OnEvent:
+    """Passes events on; until the run starts there is nothing to save, so a signal ends it then.
+
+    Not one of several processes, which wait for each other.
+    """
+    from mbs_cli.training.events import Started
+
+    is_preparing = os.environ.get("WORLD_SIZE", "1") == "1"
+
+    def listen(event: Event) -> None:
+        nonlocal is_preparing
+        is_preparing = is_preparing and not isinstance(event, Started)
+        on_event(event)
+        if is_preparing and should_stop():
+            raise KeyboardInterrupt
+
+    return listen
 
 
 @contextmanager

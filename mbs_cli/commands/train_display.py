@@ -36,10 +36,13 @@ _ABOVE_THE_VIEW = (Started, MicroBatchHalved, Validated, StoppedEarly, Remark)
 
 @contextmanager
 def open_display(is_live: bool = True) -> Iterator[OnEvent]:
-    """A listener that shows events on stderr; without a terminal, or if not `is_live`, as lines."""
+    """A listener that shows events on stderr; without a terminal, or if not `is_live`, as lines.
+
+    If stderr can no longer be written, as when its reader has gone, the run goes on unseen.
+    """
     console = Console(stderr=True)
     if not (console.is_terminal and is_live):
-        yield _print_event
+        yield _while_written(_print_event)
         return
     view = LiveView()
     with Live(view, console=console, refresh_per_second=_FRAMES_PER_SECOND) as live:
@@ -51,7 +54,21 @@ def open_display(is_live: bool = True) -> Iterator[OnEvent]:
                 live.console.print(Text(describe(event)))
             view.take(event)
 
-        yield show
+        yield _while_written(show)
+
+
+def _while_written(show: OnEvent) -> OnEvent:
+    is_written = True
+
+    def on_event(event: Event) -> None:
+        nonlocal is_written
+        if is_written:
+            try:
+                show(event)
+            except OSError:
+                is_written = False
+
+    return on_event
 
 
 def _print_event(event: Event) -> None:
@@ -67,4 +84,5 @@ def print_finished(finished: Finished, config: TrainConfig) -> None:
     if finished.complete:
         print(f"{finished.best}: trained for {finished.step} steps, {duration(finished.seconds)}")
     else:
-        print(f"{config.out}: stopped after {finished.step} steps; go on with --resume")
+        go_on = "; go on with --resume" if config.run_state.exists() else ""
+        print(f"{config.out}: stopped after {finished.step} steps{go_on}")

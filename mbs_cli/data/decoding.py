@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mbs_cli.audio.parameters import SAMPLE_RATE_HZ
+from mbs_cli.audio.suffixes import AUDIO_SUFFIXES
 from mbs_cli.errors import AudioError
 
 FULL_SCALE = 32767.0  # what the peak of a clip is stored as
@@ -46,13 +48,15 @@ def decode(file: Path) -> Decoded | Rejection:
     from mbs_cli.audio.joined import check_single
     from mbs_cli.audio.truncation import find_truncation
 
+    if file.suffix.lower() not in AUDIO_SUFFIXES and (found := _decode_by_ffmpeg(file)):
+        return found
     try:
         with open_sound(file) as sound:
             check_single(file)
             fault = find_truncation(file, sound)
             if fault:
                 return Rejection("wrong length", fault)
-            mono, is_clipped = _read_mono(sound)
+            mono, is_clipped = _mixed_down(_native_blocks(sound), sound.samplerate)
             if sound.tell() < sound.frames:
                 return Rejection(
                     "wrong length", f"{sound.tell()} of {sound.frames} samples are there"
@@ -66,22 +70,47 @@ def decode(file: Path) -> Decoded | Rejection:
     return _checked(mono, rate_hz, channels, is_clipped)
 
 
-def _read_mono(sound: Any) -> tuple[NDArray[np.float32], bool]:
+def _decode_by_ffmpeg(file: Path) -> Decoded | Rejection | None:
+    """A file of a format that libsndfile does not read; None if that reads it, by another name."""
+    from mbs_cli.audio import ffmpeg
+    from mbs_cli.audio.ffmpeg_reader import read_ffmpeg_blocks
+    from mbs_cli.audio.file_info import read_info
+
+    try:
+        info = read_info(file)
+        if info.media is None:
+            return None
+        blocks = (block.T for block in read_ffmpeg_blocks(info, _BLOCK_SAMPLES))
+        mono, is_clipped = _mixed_down(blocks, info.sample_rate_hz)
+    except AudioError as error:
+        reason = error.message.removeprefix(f"{file}: ")
+        return Rejection("unreadable", reason, may_pass=not ffmpeg.is_installed())
+    return _checked(mono, info.sample_rate_hz, info.channels, is_clipped)
+
+
+def _native_blocks(sound: Any) -> Iterator[NDArray[np.float32]]:
+    """The samples (S, C) block by block."""
+    while len(block := sound.read(_BLOCK_SAMPLES, dtype="float32", always_2d=True)):
+        yield block
+        if len(block) < _BLOCK_SAMPLES:
+            return
+
+
+def _mixed_down(
+    blocks: Iterable[NDArray[np.float32]], rate_hz: int
+) -> tuple[NDArray[np.float32], bool]:
     """The mean of the channels at 16 kHz, and whether any of them is clipped."""
     import soxr
 
-    stream = soxr.ResampleStream(sound.samplerate, SAMPLE_RATE_HZ, 1, dtype="float32")
+    stream = soxr.ResampleStream(rate_hz, SAMPLE_RATE_HZ, 1, dtype="float32")
     pieces: list[NDArray[np.float32]] = []
     is_clipped = False
-    while len(block := sound.read(_BLOCK_SAMPLES, dtype="float32", always_2d=True)):
+    for block in blocks:
         is_clipped = is_clipped or _is_clipped(block)
         with np.errstate(all="ignore"):  # what is not finite is found at the end
             mono = block.mean(axis=1)
-        is_last = len(block) < _BLOCK_SAMPLES
-        pieces.append(mono if sound.samplerate == SAMPLE_RATE_HZ else stream.resample_chunk(mono))
-        if is_last:
-            break
-    if sound.samplerate != SAMPLE_RATE_HZ:
+        pieces.append(mono if rate_hz == SAMPLE_RATE_HZ else stream.resample_chunk(mono))
+    if rate_hz != SAMPLE_RATE_HZ:
         pieces.append(stream.resample_chunk(np.zeros(0, np.float32), last=True))
     return np.concatenate(pieces) if pieces else np.zeros(0, np.float32), is_clipped
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mbs_cli.audio.folder import audio_files, audio_name
+from mbs_cli.audio.suffixes import AUDIO_SUFFIXES, FFMPEG_AUDIO_SUFFIXES
 from mbs_cli.data.report import LEFT_OUT, Findings
 from mbs_cli.data.speakers import groups_of
 from mbs_cli.data.split import Layout, Pair, Recording, Split
@@ -17,6 +18,7 @@ EXPECTED = (
     "or a manifest.csv"
 )
 
+_SUFFIXES = AUDIO_SUFFIXES | FFMPEG_AUDIO_SUFFIXES
 _TRAIN = ("train", "training")
 _VALID = ("valid", "validation", "val", "dev")
 _TEST = ("test", "tests", "testing")
@@ -33,7 +35,9 @@ def read_folders(data: Path) -> Layout:
         )
     layout = Layout("", Split())
     layout.train = _read_split(root, layout)
-    if valid_folder is not None:
+    if valid_folder is None:
+        _take_inner_validation(root, layout)
+    else:
         layout.valid = _read_split(valid_folder, layout)
         layout.valid_choice = f"as given in {valid_folder.name}/"
         if bool(layout.valid.pairs) != bool(layout.train.pairs):
@@ -61,10 +65,33 @@ def _read_split(folder: Path, layout: Layout) -> Split:
     assert noise is not None
     rir = _child(folder, ("rir",))
     return Split(
-        clean=_recordings(clean),
-        noise=_recordings(noise),
-        rir=_recordings(rir) if rir else [],
+        clean=_recordings(clean, layout.findings),
+        noise=_recordings(noise, layout.findings),
+        rir=_recordings(rir, layout.findings) if rir else [],
     )
+
+
+def _take_inner_validation(root: Path, layout: Layout) -> None:
+    """What lies in clean/valid/ and so on validates, if every kind of file has it."""
+    split = layout.train
+    kinds = [folder for name in ("clean", "noise") if (folder := _child(root, (name,)))]
+    places = {place for kind in kinds if (place := _child(_unwrapped(kind), _VALID))}
+
+    def is_wanted(file: Path, validates: bool) -> bool:
+        return places.isdisjoint(file.parents) is not validates
+
+    train, valid = (
+        Split(
+            [pair for pair in split.pairs if is_wanted(pair.clean, validates)],
+            [recording for recording in split.clean if is_wanted(recording.file, validates)],
+            [recording for recording in split.noise if is_wanted(recording.file, validates)],
+            split.rir,
+        )
+        for validates in (False, True)
+    )
+    if all(part.pairs or (part.clean and part.noise) for part in (train, valid)):
+        layout.train, layout.valid = train, valid
+        layout.valid_choice = "as given in the folders inside"
 
 
 def _kind(split: Split) -> str:
@@ -99,7 +126,7 @@ def _by_name(folder: Path, findings: Findings) -> dict[str, Path]:
     """The files of a folder by name; of two with one name the first counts."""
     files: dict[str, Path] = {}
     root = _unwrapped(folder)
-    for path in _sorted_audio(root):
+    for path in _sorted_audio(root, findings):
         name = audio_name(path.relative_to(root))
         if name in files:
             findings.add("same name as another file", LEFT_OUT, path, f"as {files[name]}")
@@ -108,27 +135,35 @@ def _by_name(folder: Path, findings: Findings) -> dict[str, Path]:
     return files
 
 
-def _recordings(folder: Path) -> list[Recording]:
+def _recordings(folder: Path, findings: Findings) -> list[Recording]:
     root = _unwrapped(folder)
-    files = _sorted_audio(root)
+    files = _sorted_audio(root, findings)
     groups = groups_of([path.relative_to(root).as_posix() for path in files])
     return [Recording(path, group) for path, group in zip(files, groups, strict=True)]
 
 
-def _sorted_audio(folder: Path) -> list[Path]:
-    files = sorted(audio_files(folder))
+def _sorted_audio(folder: Path, findings: Findings) -> list[Path]:
+    """The audio files of a folder; those in test folders inside it are noted and left out."""
+    files = []
+    for path in sorted(audio_files(folder, _SUFFIXES)):
+        if any(part.lower() in _TEST for part in path.relative_to(folder).parent.parts):
+            findings.add("in a test folder, never trained on", LEFT_OUT, path)
+        else:
+            files.append(path)
     if not files:
         raise DataError(
-            f"{folder}: no audio files found",
-            "files are found by their suffix (.wav, .flac, .ogg, .mp3, ...)",
+            f"{folder}: no audio files found to train on",
+            "files are found by their suffix (.wav, .flac, .ogg, .mp3, ...), but not in test/",
         )
     return files
 
 
 def _unwrapped(folder: Path) -> Path:
-    """The folder, or the one of the same name that unpacking put into it."""
+    """The folder, or the one of the same name that unpacking put into it, with nothing beside."""
     inner = folder / folder.name
-    return inner if inner.is_dir() else folder
+    if inner.is_dir() and all(path.suffix.lower() not in _SUFFIXES for path in folder.iterdir()):
+        return inner
+    return folder
 
 
 def has_known_folders(data: Path) -> bool:

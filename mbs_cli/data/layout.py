@@ -12,7 +12,7 @@ from pathlib import Path
 from mbs_cli.data.folders import EXPECTED, contents_of, has_known_folders, read_folders
 from mbs_cli.data.manifest import is_manifest, read_manifest
 from mbs_cli.data.split import Layout
-from mbs_cli.data.voicebank import read_voicebank, voicebank_sets
+from mbs_cli.data.voicebank import is_test_set, notes_on_test_sets, read_voicebank, voicebank_sets
 from mbs_cli.errors import DataError
 
 _MANIFEST = "manifest.csv"
@@ -37,10 +37,12 @@ def _recognise(data: Path) -> Layout:
     if not data.is_dir() or is_manifest(manifest):
         return read_manifest(manifest)
     sets = voicebank_sets(data)
-    if sets:
+    is_known = has_known_folders(data)
+    if sets and not (is_known and all(is_test_set(name) for name in sets)):
         return read_voicebank(data, sets)
-    if has_known_folders(data):
+    if is_known:
         layout = read_folders(data)
+        layout.notes += notes_on_test_sets(sets)
         if manifest.is_file():
             layout.notes.append(f"{_MANIFEST} is not used: its columns are not those of a manifest")
         return layout

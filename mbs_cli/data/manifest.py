@@ -39,9 +39,9 @@ def read_manifest(path: Path) -> Layout:
     are missing or contradict each other, a split that is none, and a manifest that trains nothing.
     """
     rows, ignored = _read_rows(path)
-    is_paired = "noisy" in rows[0]
+    is_paired = "noisy" in rows[0][1]
     by_split: dict[str, list[Row]] = {"train": [], "valid": [], "test": []}
-    for line, row in enumerate(rows, 2):
+    for line, row in rows:
         split = _SPLITS.get(row.get("split", "").lower())
         if split is None:
             raise DataError(
@@ -87,19 +87,22 @@ def _make_sense(columns: list[str]) -> bool:
     return "clean" in columns and ("noisy" in columns) != ("noise" in columns)
 
 
-def _read_rows(path: Path) -> tuple[list[Row], list[str]]:
-    """The lines by column, and the columns that mean nothing here."""
+def _read_rows(path: Path) -> tuple[list[tuple[int, Row]], list[str]]:
+    """Every line with its number, by column, and the columns that mean nothing here."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file, restkey="", restval="")
             columns = _columns(reader.fieldnames or ())
             reader.fieldnames = columns
-            rows = [{key: str(value).strip() for key, value in row.items()} for row in reader]
+            rows = [
+                (reader.line_num, {key: str(value).strip() for key, value in row.items()})
+                for row in reader
+            ]
     except (OSError, ValueError, csv.Error) as error:
         raise DataError(f"{path}: cannot be read as CSV: {error}", _HINT) from error
     if not _make_sense(columns):
         raise DataError(f"{path}: its columns are {', '.join(columns) or 'none'}", _HINT)
-    if any("\0" in value for row in rows for value in row.values()):
+    if any("\0" in value for _, row in rows for value in row.values()):
         raise DataError(f"{path}: holds NUL bytes, which are part of no file name", _HINT)
     if not rows:
         raise DataError(f"{path}: there is no line below the names of the columns", _HINT)

@@ -28,7 +28,7 @@ def read_voicebank(data: Path, sets: dict[str, dict[str, Path]]) -> Layout:
 
     Raises DataError if there is none, or only its clean or noisy half.
     """
-    training = {name: sides for name, sides in sets.items() if name.startswith("train")}
+    training = {name: sides for name, sides in sets.items() if not is_test_set(name)}
     if not training:
         raise DataError(
             f"{data}: there is only the test set of VoiceBank+DEMAND; {contents_of(data)}",
@@ -45,10 +45,20 @@ def read_voicebank(data: Path, sets: dict[str, dict[str, Path]]) -> Layout:
                 f"unpack {side}_{name}_wav.zip beside it",
             )
         layout.train.pairs.extend(read_pairs(sides["clean"], sides["noisy"], layout.findings))
-    layout.notes += [
+    layout.notes += notes_on_test_sets(sets)
+    return layout
+
+
+def is_test_set(name: str) -> bool:
+    """Whether a set, such as "testset", is one that is never trained on."""
+    return name.startswith("test")
+
+
+def notes_on_test_sets(sets: dict[str, dict[str, Path]]) -> list[str]:
+    """That their folders are left alone."""
+    return [
         f"{path.name}/ is never trained on"
         for name, sides in sets.items()
-        if name not in training
+        if is_test_set(name)
         for path in sides.values()
     ]
-    return layout

@@ -6,19 +6,16 @@ If the process is ended for want of memory, that is a result too.
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
 from mbs_cli.memory import is_out_of_memory
 from mbs_cli.profiling.request import ProbeRequest
 from mbs_cli.profiling.results import Inference, MemoryParts, ScanMemory, Training
+from mbs_cli.python_module import module_command, module_environment
 from mbs_cli.training.environment import settings_to_keep_memory
-
-_PACKAGE_PARENT = Path(__file__).resolve().parents[2]
 
 
 def probe_training(request: ProbeRequest) -> Training:
@@ -38,16 +35,13 @@ def probe_inference(request: ProbeRequest) -> Inference:
 
 def _ask(request: ProbeRequest, settings: dict[str, str]) -> dict[str, Any] | None:
     """The answer of a fresh process; None if it was ended for want of memory."""
-    search_path = [str(_PACKAGE_PARENT), os.environ.get("PYTHONPATH", "")]
-    environment = os.environ | settings
-    environment["PYTHONPATH"] = os.pathsep.join(filter(None, search_path))
-    ended = subprocess.run(
-        [sys.executable, "-m", "mbs_cli.profiling.probe"],
+    ended = subprocess.run(  # noqa: S603 - a module of ours
+        module_command("mbs_cli.profiling.probe"),
         input=request.to_json(),
         capture_output=True,
         text=True,
         encoding="utf-8",
-        env=environment,
+        env=module_environment() | settings,
         check=False,
     )
     if ended.returncode == 0:

@@ -59,12 +59,15 @@ class ScorePair:
             raise NotApplicable(
                 f"channels differ: reference {reference.channels}, estimate {estimate.channels}"
             )
-        trimmed = self._check_lengths(reference, estimate)
+        differ = self._lengths_differ(reference, estimate)
         lag = measure_lag(reference.samples.mean(axis=0), estimate.samples.mean(axis=0))
         is_aligned = self.align and bool(lag)
         clean, enhanced = _without_lag(
             reference.samples, estimate.samples, lag if is_aligned and lag else 0
         )
+        common = min(clean.shape[1], enhanced.shape[1])
+        trimmed = max(clean.shape[1], enhanced.shape[1]) - common if differ else 0
+        clean, enhanced = clean[:, :common], enhanced[:, :common]
         facts = PairFacts(
             seconds=clean.shape[1] / SAMPLE_RATE_HZ,
             channels=estimate.channels,
@@ -76,18 +79,18 @@ class ScorePair:
         )
         return Signals(clean, enhanced, facts)
 
-    def _check_lengths(self, reference: Sound, estimate: Sound) -> int:
-        """By how many samples the lengths differ, if that is allowed."""
+    def _lengths_differ(self, reference: Sound, estimate: Sound) -> bool:
+        """Whether the lengths differ, if that is allowed."""
         difference = abs(reference.length - estimate.length)
         rounding = 0 if reference.rate_hz == estimate.rate_hz else _ROUNDING_SAMPLES
         if difference <= rounding:
-            return 0
+            return False
         if not self.trim:
             raise NotApplicable(
                 f"lengths differ: reference {reference.length} samples, estimate "
                 f"{estimate.length} samples at 16 kHz (trimming compares what both have)"
             )
-        return difference
+        return True
 
 
 def _alone(estimate: Sound) -> Signals:
@@ -102,7 +105,5 @@ def _alone(estimate: Sound) -> Signals:
 def _without_lag(
     reference: NDArray[Any], estimate: NDArray[Any], lag: int
 ) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Both sides (C, S) from where they begin together, as long as both last."""
-    clean, enhanced = reference[:, max(0, -lag) :], estimate[:, max(0, lag) :]
-    common = min(clean.shape[1], enhanced.shape[1])
-    return clean[:, :common], enhanced[:, :common]
+    """Both sides (C, S) from where they begin together."""
+    return reference[:, max(0, -lag) :], estimate[:, max(0, lag) :]

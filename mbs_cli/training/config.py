@@ -13,6 +13,7 @@ from mbs_cli.models.config import PRESETS, ModelConfig, with_switches
 from mbs_cli.options import flags_of, option
 
 _PATIENCE_WITH_INIT = 5
+_LARGEST_SEED = 2**63 - 1
 
 # What is checked of the fields of TrainConfig.
 _ABOVE_ZERO = (
@@ -239,6 +240,9 @@ class TrainConfig:
             )
         if self.grow and self.init is None:
             raise UsageError("--grow: there is nothing to grow from", "give --init as well")
+        self._check_numbers()
+
+    def _check_numbers(self) -> None:
         flags = flags_of(self)
         for name in _ABOVE_ZERO:
             value = getattr(self, name)
@@ -248,6 +252,8 @@ class TrainConfig:
             value = getattr(self, name)
             if value is not None and not (math.isfinite(value) and value >= 0):
                 raise UsageError(f"{flags[name]} {value}: expected 0 or more")
+        if not 0 <= self.seed <= _LARGEST_SEED:
+            raise UsageError(f"--seed {self.seed}: expected 0 to {_LARGEST_SEED}")
         for name in _SHARES:
             share = getattr(self, name)
             if not 0 <= share <= 1:

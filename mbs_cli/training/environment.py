@@ -6,6 +6,8 @@ import os
 import platform
 import sys
 
+from mbs_cli.python_module import module_command, module_environment
+
 # The C library hands every large block back to the system at once; fetching it again page by
 # page makes a step on the CPU two to three times slower. Read only when a process starts.
 _KEEP_FREED_MEMORY = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(1 << 40)}
@@ -21,9 +23,9 @@ def settings_to_keep_memory() -> dict[str, str]:
 def restart_with_kept_memory(arguments: list[str]) -> None:
     """Start this very command again with the settings, unless they are there or have no use."""
     if settings := settings_to_keep_memory():
-        command = [sys.executable, "-m", "mbs_cli", *arguments]
+        command = module_command("mbs_cli", *arguments)
         os.execve(  # noqa: S606 - this very command, without a shell
-            sys.executable, command, os.environ | settings
+            sys.executable, command, module_environment() | settings
         )
 
 

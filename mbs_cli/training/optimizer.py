@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from mbs_cli.training.config import TrainConfig
 
-_UNDECAYED = ("A_log", "dt_proj")
+# Parts of names; where there is one for every band these have several dimensions.
+_UNDECAYED = ("A_log", "dt_proj", "bias", "gain", "shift")
 
 
 def make_optimizer(model: nn.Module, config: TrainConfig) -> torch.optim.AdamW:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import torch
 
-from mbs_cli.errors import OutOfMemory, UsageError
+from mbs_cli.errors import MbsError, OutOfMemory, UsageError
 from mbs_cli.memory import is_out_of_memory
 from mbs_cli.models.checkpoint import file_sha256
 from mbs_cli.models.kernels.launch import training_kernels_need_compiling
@@ -42,6 +42,7 @@ from mbs_cli.training.validation import score_model, score_noisy, selection_scor
 
 REPORT_SECONDS = 20.0
 _FIRST_REPORT_SECONDS = 3.0  # soon after the start, to see that all is well
+_WORKER = "DataLoader worker"  # what torch begins with when one of these processes ends
 _RATE_JUMP = 2.0  # on resuming, from which on the learning rate warms up anew
 _PATIENT_SHARE = 0.5  # of a run: at a high learning rate scores often rest before they rise
 
@@ -174,6 +175,11 @@ class _Run:
         try:
             return self._loop(should_stop)
         except (OutOfMemory, RuntimeError, MemoryError) as error:
+            if str(error).startswith(_WORKER):
+                raise MbsError(
+                    f"step {self.progress.step}: a process that mixes clips was ended: {error}",
+                    f"lower --workers or free memory; {self.checkpoints.last_good()}",
+                ) from error
             if is_out_of_memory(error):
                 raise OutOfMemory(
                     f"step {self.progress.step}: memory ran out, but not in a step: {error!r}",
@@ -187,7 +193,8 @@ class _Run:
     def _loop(self, should_stop: Callable[[], bool]) -> Finished:
         if self._compiles_kernels():
             self.tell(Remark("the first step on this machine compiles the kernels, about 20 s"))
-        is_fine_tuning = self.config.init is not None and self.progress.step == 0
+        is_new = self.progress.step == 0 and self.progress.best_score is None
+        is_fine_tuning = self.config.init is not None and is_new
         if self.processes.is_first and is_fine_tuning and not should_stop():
             self._validate()  # so that fine-tuning that makes it worse changes nothing
         while self._goes_on(should_stop):

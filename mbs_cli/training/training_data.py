@@ -14,7 +14,7 @@ from mbs_cli.data.inspection import describe_split, usable_split
 from mbs_cli.data.layout import recognise
 from mbs_cli.data.mixing import Mixer, sampler_of
 from mbs_cli.data.pairs import PairMixer, PairStore
-from mbs_cli.data.report import USED, DataReport, Findings
+from mbs_cli.data.report import LEFT_OUT, USED, DataReport, Findings
 from mbs_cli.data.sources import read_sources
 from mbs_cli.data.speakers import first_names, hold_out
 from mbs_cli.data.split import Layout, Pair, Split
@@ -39,10 +39,13 @@ class TrainingData:
 
     @property
     def sha256(self) -> str:
-        """What the data are: how many files of what length and rate, and which of them validate."""
+        """What the data are: how many files of what length and rate, and what validates."""
         sides = asdict(self.report.training), asdict(self.report.validation)
-        items = [(item.name, len(item.clean)) for item in self.validation]
-        return hashlib.sha256(json.dumps([sides, items]).encode()).hexdigest()
+        digest = hashlib.sha256(json.dumps(sides).encode())
+        for item in self.validation:
+            digest.update(item.name.encode(errors="backslashreplace"))
+            digest.update(item.clean.tobytes() + item.noisy.tobytes())
+        return digest.hexdigest()
 
     def files_of(self, number: int) -> list[Path]:
         """The files that training clip `number` is made of."""
@@ -87,23 +90,30 @@ def default_cache() -> Path:
 def _usable(data: Path, layout: Layout, store: AudioStore) -> tuple[Split, Split, str]:
     """The splits without what cannot be used, and where the validation split comes from."""
     train = usable_split(layout.train, store, layout.findings)
-    _check_not_empty(data, "training", train, layout)
+    _check_not_empty(data, "training", layout.train, train, layout.findings)
     if layout.valid is None:
         return hold_out(train)
     valid = usable_split(layout.valid, store, layout.findings)
-    _check_not_empty(data, "validation", valid, layout)
+    _check_not_empty(data, "validation", layout.valid, valid, layout.findings)
     return train, valid, layout.valid_choice
 
 
-def _check_not_empty(data: Path, name: str, split: Split, layout: Layout) -> None:
-    if split.pairs or (split.clean and split.noise):
+def _check_not_empty(data: Path, name: str, found: Split, usable: Split, why: Findings) -> None:
+    """Raise DataError with one of the files `found` that is not `usable` where one is missing."""
+    if usable.pairs or (usable.clean and usable.noise):
         return
-    what = "speech" if split.noise else "noise" if split.clean else "file"
-    finding = layout.findings.all()[0]
-    file, detail = next(iter(finding.files.items()))
+    what = "speech" if usable.noise else "noise" if usable.clean else "file"
+    sides = {"speech": found.clean, "noise": found.noise}.get(what)
+    files = found.files if sides is None else [recording.file for recording in sides]
+    wanted = {str(file) for file in files}
+    file, reason = next(
+        (file, f"{finding.what} ({detail})" if detail else finding.what)
+        for finding in why.all()
+        for file, detail in finding.files.items()
+        if file in wanted and finding.decision == LEFT_OUT
+    )
     raise DataError(
-        f"{data}: no usable {what} is left for {name}; for example {file}: {finding.what}"
-        + (f" ({detail})" if detail else ""),
+        f"{data}: no usable {what} is left for {name}; for example {file}: {reason}",
         "mend or replace these files",
     )
 

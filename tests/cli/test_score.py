@@ -252,3 +252,34 @@ def test_ctrl_c_ends_at_once_and_writes_what_was_scored(tmp_path):
     (system,) = json.loads((tmp_path / "part.json").read_text())["systems"]
     assert 4 <= system["files"] == system["scored"] < 40
     assert f"{system['files']} of {system['files']} scored" in output
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux")
+@pytest.mark.parametrize("option", [(), ("--csv", "-")])
+def test_a_full_standard_output_costs_no_file(run_mbs, tmp_path, option):
+    outputs = (*option, "--json", "all.json", "--html", "all.html")
+    with Path("/dev/full").open("w") as full:
+        result = run_mbs(
+            *("score", CLEAN, NOISY, *QUICK, *outputs),
+            capture_output=False,
+            stdout=full,
+            stderr=subprocess.PIPE,
+        )
+    assert result.returncode == 1
+    assert "error: standard output: cannot be written (No space left on device)" in result.stderr
+    assert "Traceback" not in result.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["all.html", "all.json"]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs POSIX")
+def test_a_pipe_gets_the_results_and_a_link_stays(run_mbs, tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link.csv").symlink_to("all.csv")
+    with subprocess.Popen(["cat", tmp_path / "pipe"], stdout=subprocess.PIPE) as reader:
+        result = run_mbs("score", CLEAN, NOISY, *QUICK, "--json", "pipe", "--csv", "link.csv")
+        assert result.returncode == 0, result.stderr
+        content, _ = reader.communicate(timeout=60)
+    assert json.loads(content)["systems"][0]["scored"] == 8
+    assert (tmp_path / "pipe").is_fifo()
+    assert (tmp_path / "link.csv").is_symlink()
+    assert len((tmp_path / "all.csv").read_text().splitlines()) == 9

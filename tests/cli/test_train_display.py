@@ -16,6 +16,7 @@ import pytest
 import soundfile
 from rich.console import Console
 
+from mbs_cli.commands.train import _preparing
 from mbs_cli.commands.train_json_log import log_beside
 from mbs_cli.commands.train_live import LiveView
 from mbs_cli.commands.train_text import describe
@@ -167,3 +168,29 @@ def test_a_real_run_on_a_terminal_with_its_log_on_standard_output(
     assert "validation at step 1" in shown
     assert "done at step 1" in shown
     assert not (tmp_path / "run" / "tensorboard").exists()
+
+
+def test_a_reader_that_leaves_costs_nothing_of_the_run(tmp_path: Path) -> None:
+    data = example_data(tmp_path / "data")
+    command = [
+        *(sys.executable, "-m", "mbs_cli", "train", data, "--out", tmp_path / "run"),
+        *("--model", "mbs-net-small", "--steps", "2", "--batch-size", "1", "--workers", "0"),
+        *("--validation-items", "1", "--cache", tmp_path / "cache", "--no-tensorboard"),
+    ]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL) as process:
+        assert process.stderr is not None
+        process.stderr.readline()
+        process.stderr.close()
+        assert process.wait(120) == 0
+    assert (tmp_path / "run" / "best.safetensors").exists()
+
+
+def test_a_signal_before_the_first_step_ends_the_command_at_once() -> None:
+    is_stopped = False
+    listen = _preparing(lambda _: None, lambda: is_stopped)
+    listen(Scoring(1, 2))
+    is_stopped = True
+    with pytest.raises(KeyboardInterrupt):
+        listen(Scoring(2, 2))
+    listen(Started("mbs-net", 10, "cpu", "float32", 0))  # from now on the run saves and ends
+    listen(Scoring(1, 2))

@@ -194,6 +194,7 @@ def test_a_manifest_names_speech_noise_and_rooms(tmp_path: Path) -> None:
         ("clean,noisy,noise\na,b,c\n", "its columns are clean, noisy, noise"),
         ("noisy,speaker\na,b\n", "its columns are noisy, speaker"),
         ("clean,noisy,split\na,b,train\na,b,trian\n", "line 3: the split is 'trian'"),
+        ("clean,noisy,split\n\n\na,b,train\na,b,trian\n", "line 5: the split is 'trian'"),
         ("clean,noise\na.wav,\n", "the train split lacks"),
         ("clean,noisy\na\0.wav,a.wav\n", "holds NUL bytes"),
         ("clean,noisy,split\na,b,test\n", "the train split lacks"),
@@ -247,3 +248,33 @@ def test_sources_are_read_and_anything_else_is_refused(tmp_path: Path) -> None:
         file.write_text(text)
         with pytest.raises(DataError, match=r"sources\.json"):
             read_sources(tmp_path)
+
+
+def test_test_folders_inside_are_left_out_and_valid_ones_validate(tmp_path: Path) -> None:
+    for split, name in (("train", "a"), ("valid", "b"), ("test", "c")):
+        touch(tmp_path, f"clean/{split}/{name}.wav", f"noisy/{split}/{name}.wav")
+    layout = recognise(tmp_path)
+    assert names_of(layout) == ["a"]
+    assert layout.valid is not None
+    assert [pair.clean.stem for pair in layout.valid.pairs] == ["b"]
+    assert findings_of(layout) == {"in a test folder, never trained on": ["c.wav", "c.wav"]}
+
+
+def test_only_some_kinds_with_a_valid_folder_inside_all_train(tmp_path: Path) -> None:
+    touch(tmp_path, "clean/train/a.wav", "clean/valid/b.wav", "clean/Test/c.wav", "noise/n.wav")
+    layout = recognise(tmp_path)
+    assert [recording.file.stem for recording in layout.train.clean] == ["a", "b"]
+    assert layout.valid is None
+
+
+def test_pairs_beside_a_test_set_of_voicebank_train(tmp_path: Path) -> None:
+    touch(tmp_path, "clean/a.wav", "noisy/a.wav")
+    touch(tmp_path, "clean_testset_wav/p232_001.wav", "noisy_testset_wav/p232_001.wav")
+    layout = recognise(tmp_path)
+    assert names_of(layout) == ["a"]
+    assert "clean_testset_wav/ is never trained on" in layout.notes
+
+
+def test_files_beside_a_folder_of_the_same_name_count(tmp_path: Path) -> None:
+    touch(tmp_path, "clean/a.wav", "clean/clean/b.wav", "noisy/a.wav", "noisy/clean/b.wav")
+    assert names_of(recognise(tmp_path)) == ["a", "b"]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+import subprocess
 from collections.abc import Callable
 from dataclasses import asdict
 from io import StringIO
@@ -170,3 +172,53 @@ def test_nothing_usable_names_a_file_and_its_flaw(tmp_path: Path) -> None:
             soundfile.write(tmp_path / "data" / side / f"{name}.wav", np.zeros(16000), 16000)
     with pytest.raises(DataError, match=r"no usable file is left for training.*silent"):
         open_data(tmp_path / "data", tmp_path / "cache")
+
+
+def test_what_is_missing_names_a_file_of_that_split(tmp_path: Path, noisy_file: Path) -> None:
+    for split in ("train", "valid"):
+        for kind in ("clean", "noise"):
+            folder = tmp_path / "data" / split / kind
+            folder.mkdir(parents=True)
+            shutil.copy(noisy_file, folder / "a.flac")
+    (tmp_path / "data/train/clean/bad.wav").write_bytes(b"nonsense")
+    soundfile.write(tmp_path / "data/valid/clean/a.flac", np.zeros(16000), 16000)
+    with pytest.raises(DataError, match=r"no usable speech .* validation.*valid/clean/a.flac: sil"):
+        open_data(tmp_path / "data", tmp_path / "cache")
+
+
+def test_other_sound_of_the_same_length_is_other_data(tmp_path: Path) -> None:
+    shutil.copytree(EXAMPLES, tmp_path / "data")
+    before = open_data(tmp_path / "data", tmp_path / "cache").sha256
+    assert open_data(tmp_path / "data", tmp_path / "cache").sha256 == before
+    for path in (tmp_path / "data" / "noisy").iterdir():
+        samples, rate_hz = soundfile.read(path)
+        soundfile.write(path, samples / 2, rate_hz)
+    assert open_data(tmp_path / "data", tmp_path / "cache").sha256 != before
+
+
+@pytest.mark.skipif(not shutil.which("ffmpeg"), reason="ffmpeg is not installed")
+def test_what_only_ffmpeg_reads_trains(tmp_path: Path) -> None:
+    for path in (*EXAMPLES.glob("clean/*.flac"), *EXAMPLES.glob("noisy/*.flac")):
+        coded = tmp_path / "data" / path.parent.name / f"{path.stem}.m4a"
+        coded.parent.mkdir(parents=True, exist_ok=True)
+        lossless = ("-c:a", "alac", "-sample_fmt", "s16p", coded)
+        subprocess.run(["ffmpeg", "-v", "error", "-i", path, *lossless], check=True)
+    coded_data, plain = (
+        open_data(tmp_path / "data", tmp_path / "cache"),
+        open_data(EXAMPLES, tmp_path),
+    )
+    assert coded_data.report.findings == []
+    for one, other in zip(coded_data.validation, plain.validation, strict=True):
+        np.testing.assert_array_equal(one.noisy, other.noisy)
+
+
+def test_without_ffmpeg_what_it_would_read_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(EXAMPLES / "clean", tmp_path / "data" / "clean")
+    shutil.copytree(EXAMPLES / "noisy", tmp_path / "data" / "noisy")
+    (tmp_path / "data/clean/x.m4a").write_bytes(bytes(100))
+    (tmp_path / "data/noisy/x.m4a").write_bytes(bytes(100))
+    monkeypatch.setenv("PATH", "")
+    report = open_data(tmp_path / "data", tmp_path / "cache").report
+    assert decisions(report)[("left out", "unreadable")] == ["x", "x"]

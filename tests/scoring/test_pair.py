@@ -115,3 +115,12 @@ def test_without_a_reference_there_is_a_reason(noisy: NDArray[np.float64]) -> No
 def test_arrays_are_mono(noisy: NDArray[np.float64]) -> None:
     with pytest.raises(NotApplicable, match="not mono"):
         ScorePair("", noisy, np.stack([noisy, noisy])).load()
+
+
+def test_only_what_is_left_over_after_alignment_is_trimmed(clean, noisy):
+    late = np.concatenate([np.zeros(100), noisy])
+    found = score_pair(ScorePair("", clean, late, trim=True, align=True), METRICS)
+    assert (found.facts.lag_samples, found.facts.trimmed_samples) == (100, 0)
+    longer = np.concatenate([late, np.zeros(50)])
+    found = score_pair(ScorePair("", clean, longer, trim=True, align=True), METRICS)
+    assert (found.facts.lag_samples, found.facts.trimmed_samples) == (100, 50)

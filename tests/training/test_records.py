@@ -141,6 +141,14 @@ def test_tensorboard_holds_figures_sound_and_spectrograms(tmp_path: Path) -> Non
     assert size < 8 * 300_000
 
 
+def test_a_name_that_is_not_utf_8_is_written_as_escapes(tmp_path: Path) -> None:
+    sound = np.zeros(16_000, np.float32)
+    files = TensorboardFiles(tmp_path, 0)
+    files.add(validated(4, (Clip("caf\udce9", sound, sound, sound),)))
+    files.close()
+    assert "1_caf\\udce9/noisy" in load_tensorboard(tmp_path).Tags()["audio"]
+
+
 def test_a_run_without_tensorboard_says_so_once(
     config: TrainConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:

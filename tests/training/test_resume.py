@@ -10,6 +10,7 @@ import re
 import resource
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -159,6 +160,29 @@ def test_a_run_that_is_given_more_time_warms_up_anew(config: TrainConfig) -> Non
         for warmup, share in ((1 / 4, 4 / 8), (2 / 4, 5 / 8), (1.0, 7 / 8))
     ]
     assert rates == pytest.approx(expected)
+
+
+def test_an_ended_process_that_mixes_is_told_with_what_to_do(config: TrainConfig) -> None:
+    config = replace(config, steps=100000, batch_size=1, save_minutes=0.003, workers=1)
+    with subprocess.Popen(command(config), stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        assert any("saved" in line for line in process.stderr)
+        (worker,) = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        os.kill(int(worker), signal.SIGKILL)
+        _, errors = process.communicate(timeout=120)
+    assert process.returncode == 1
+    assert "a process that mixes clips was ended: DataLoader worker" in errors
+    assert "lower --workers or free memory; the last good save is" in errors
+    assert "Traceback" not in errors
+
+
+def test_the_start_of_fine_tuning_is_scored_once(config: TrainConfig) -> None:
+    train(replace(config, out=config.out / "start"))
+    fine = replace(config, init=config.out / "start" / "last.safetensors", out=config.out / "fine")
+    train(fine, should_stop=fine.run_state.exists)
+    events: list[object] = []
+    train(fine, resume=True, on_event=events.append, should_stop=lambda: True)
+    assert not [event for event in events if isinstance(event, Validated)]
 
 
 def test_the_state_saved_holds_all_that_a_step_changes(config: TrainConfig) -> None:

@@ -17,10 +17,12 @@ from safetensors.torch import load_file, save_file
 
 from mbs_cli.errors import CheckpointError, MbsError, UsageError
 from mbs_cli.models.checkpoint import file_sha256, load_checkpoint
+from mbs_cli.models.config import PRESETS
+from mbs_cli.models.registry import build_model
 from mbs_cli.training.config import LossConfig, TrainConfig
 from mbs_cli.training.events import Report, Started, Validated
 from mbs_cli.training.losses import enhancement_loss, negative_si_sdr_bels
-from mbs_cli.training.optimizer import learning_rate_at
+from mbs_cli.training.optimizer import learning_rate_at, make_optimizer
 from mbs_cli.training.run_state import recipe_of
 from mbs_cli.training.trainer import train
 
@@ -146,6 +148,8 @@ def test_steps_without_end_that_are_not_finite_stop_the_run(config: TrainConfig)
         ({"minutes": 1.0}, "either --minutes or --steps"),
         ({"batch_size": 0}, "--batch-size 0"),
         ({"learning_rate": math.nan}, "--learning-rate nan"),
+        ({"seed": -1}, "--seed -1: expected 0 to"),
+        ({"seed": 2**63}, "--seed 9223372036854775808"),
         ({"grow": True}, "--grow: there is nothing to grow from"),
     ],
 )
@@ -159,6 +163,20 @@ def test_options_that_make_no_sense_are_named(
 def test_an_unknown_model_is_named(config: TrainConfig) -> None:
     with pytest.raises(UsageError, match="no model 'big'"):
         train(replace(config, model="big"))
+
+
+@pytest.mark.parametrize("preset", ["mbs-net-original", "bsrnn"])
+def test_biases_gains_decays_and_step_sizes_keep_their_size(
+    config: TrainConfig, preset: str
+) -> None:
+    model = build_model(PRESETS[preset])
+    names = {id(parameter): name for name, parameter in model.named_parameters()}
+    decayed, kept = (
+        {names[id(parameter)].rpartition(".")[2] for parameter in group["params"]}
+        for group in make_optimizer(model, config).param_groups
+    )
+    assert all("weight" in name for name in decayed)
+    assert {"gain", "shift", "bias", "norm_gain", "norm_shift", "hidden_bias"} <= kept
 
 
 def test_the_learning_rate_rises_then_falls_to_its_floor(config: TrainConfig) -> None:

@@ -90,7 +90,7 @@ class RunRecords:
             return
         try:
             self._tensorboard.add(event)
-        except (OSError, ImportError) as error:  # a package that does not fit the others
+        except (OSError, ImportError, ValueError) as error:  # or a package that does not fit
             self.close()
             self._tensorboard = None
             self._go_without(self._config.tensorboard_folder, error)

@@ -78,7 +78,8 @@ class TensorboardFiles:
                 figures[f"validation_gain/{name}"] = value - event.noisy_scores[name]
         self._add_scalars(figures, event.step)
         for number, clip in enumerate(event.clips, start=1):
-            self._add_clip(f"{number}_{clip.name}", clip, event.step)
+            name = clip.name.encode("utf-8", "backslashreplace").decode()  # bytes of a file's name
+            self._add_clip(f"{number}_{name}", clip, event.step)
         self._has_inputs = True
 
     def _add_scalars(self, figures: dict[str, float], step: int) -> None:
