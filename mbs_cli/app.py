@@ -78,6 +78,12 @@ def main() -> None:
     except MbsError as error:
         print_error(error)
         sys.exit(exit_code_of(error))
+    except OSError as error:
+        if error.filename is None:
+            raise
+        # What nobody foresaw is still about a file, and says which.
+        print_error(MbsError(f"{error.filename!r}: {error.strerror}", "check the path"))
+        sys.exit(ExitCode.FAILED)
     except SystemExit as ending:
         if ending.code == ExitCode.INTERRUPTED:
             print(f"interrupted: what was finished is kept{_next_step()}", file=sys.stderr)

@@ -5,7 +5,12 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator
 from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
-from typing import Any
+from enum import StrEnum
+from typing import Any, TypeVar
+
+from mbs_cli.errors import UsageError
+
+Choice = TypeVar("Choice", bound=StrEnum)
 
 _KEY = "option"  # in the metadata of a field
 
@@ -33,6 +38,15 @@ def option(
     """A field of a dataclass that is an option as well; one without a default must be given."""
     declared = Option(help_text, flag, metavar, shown_default, is_argument)
     return field(default=default, metadata={_KEY: declared})
+
+
+def choice(kind: type[Choice], value: str, flag: str) -> Choice:
+    """The member of `kind` that a text names. Raises UsageError if there is none."""
+    try:
+        return kind(value)
+    except ValueError as error:
+        names = ", ".join(member.value for member in kind)
+        raise UsageError(f"{flag} {value}: not known", f"choose one of {names}") from error
 
 
 def options_of(config: Any) -> Iterator[tuple[Field[Any], Option]]:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,6 +15,7 @@ import soundfile
 from mbs_cli.audio import ffmpeg
 from mbs_cli.audio.ffmpeg_muxers import muxer_of
 from mbs_cli.audio.ffmpeg_probe import Media, probe
+from mbs_cli.audio.gsm import open_whole_blocks
 from mbs_cli.audio.joined import check_single
 from mbs_cli.audio.mpeg import open_counted
 from mbs_cli.audio.sample_rates import HIGHEST_RATE_HZ, LOWEST_RATE_HZ
@@ -57,20 +61,24 @@ def open_sound(path: Path) -> soundfile.SoundFile:
 
     Raises AudioError if it is not there, not audio, or MPEG of several streams or cut short.
     """
-    _check_readable(path)
-    try:
-        return _open(path)
-    except soundfile.LibsndfileError as error:
-        check_single(path)
-        raise AudioError(
-            f"{path}: not an audio file that libsndfile reads ({error.error_string.rstrip('.')})",
-            f"if it is audio, install ffmpeg or {ffmpeg.convert_hint(path)}",
-        ) from error
+    with _failures_told(path):
+        _check_readable(path)
+        try:
+            return _open(path)
+        except soundfile.LibsndfileError as error:
+            check_single(path)
+            reason = error.error_string.rstrip(".")
+            raise AudioError(
+                f"{path}: not an audio file that libsndfile reads ({reason})",
+                f"if it is audio, install ffmpeg or {ffmpeg.convert_hint(path)}",
+            ) from error
 
 
 def _open(path: Path) -> soundfile.SoundFile:
     sound = soundfile.SoundFile(native_name(path))
-    return open_counted(path, sound) if sound.format == "MP3" else sound
+    if sound.format == "MP3":
+        return open_counted(path, sound)
+    return open_whole_blocks(path, sound) if sound.subtype == "GSM610" else sound
 
 
 def native_name(path: Path) -> bytes | Path:
@@ -78,13 +86,24 @@ def native_name(path: Path) -> bytes | Path:
     return os.fsencode(path) if os.name == "posix" else path
 
 
-def _check_readable(path: Path) -> None:
-    """Libsndfile says no more than "System error"."""
+@contextmanager
+def _failures_told(path: Path) -> Iterator[None]:
+    """Whatever the system cannot do with a file is its failure alone."""
     try:
-        with path.open("rb"):
-            size = path.stat().st_size
+        yield
     except OSError as error:
         raise AudioError(f"{path}: {_reading_failure(error)}", "check the path") from error
+
+
+def _check_readable(path: Path) -> None:
+    """Libsndfile says no more than "System error"; a pipe would keep whoever opens it waiting."""
+    mode = path.stat().st_mode
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+        raise AudioError(
+            f"{path}: a pipe or a device, not a file", f"mbs enhance - -o OUTPUT < {path}"
+        )
+    with path.open("rb"):
+        size = path.stat().st_size
     if size == 0:
         raise AudioError(f"{path}: the file is empty (0 bytes)", "copy it again")
 
@@ -104,16 +123,8 @@ def read_info(path: Path) -> AudioFileInfo:
     Raises AudioError for a file that is missing, not audio, cut short, several files in one, or
     whose header is wrong.
     """
-    _check_readable(path)
-    check_single(path)
-    try:
-        sound = _open(path)
-    except soundfile.LibsndfileError:
-        _refuse(path, find_caf_fault(path))
-        info = _probed_info(path) if ffmpeg.is_installed() else None
-    else:
-        with sound:
-            info = _native_info(path, sound)
+    with _failures_told(path):
+        info = _find_info(path)
     if info is None:
         open_sound(path)  # says what is wrong
         raise AudioError(f"{path}: the file changed while it was read", "run again")
@@ -124,6 +135,19 @@ def read_info(path: Path) -> AudioFileInfo:
             "check that the header is right",
         )
     return info
+
+
+def _find_info(path: Path) -> AudioFileInfo | None:
+    """None for what neither reads."""
+    _check_readable(path)
+    check_single(path)
+    try:
+        sound = _open(path)
+    except soundfile.LibsndfileError:
+        _refuse(path, find_caf_fault(path))
+        return _probed_info(path) if ffmpeg.is_installed() else None
+    with sound:
+        return _native_info(path, sound)
 
 
 def _native_info(path: Path, sound: soundfile.SoundFile) -> AudioFileInfo:

@@ -62,6 +62,7 @@ class _Stream:
 
     frames: int  # that hold sound
     promised: int | None  # by the first frame
+    promise_place: int  # in the file, of that number of four bytes
     samples: int  # per channel, of all these frames
     is_mixed: bool  # its layer or sample rate changes on the way
     is_cut: bool  # the last frame is not whole
@@ -101,10 +102,17 @@ def open_counted(path: Path, sound: soundfile.SoundFile) -> soundfile.SoundFile:
     except BaseException:
         sound.close()
         raise
-    if stream.promised is not None or stream.samples == sound.frames:
+    if stream.is_cut or stream.promised == stream.frames:
         return sound
+    if stream.promised is None:
+        if stream.samples == sound.frames:
+            return sound
+        sound.close()
+        return _CountedFile(_EndlessBytes(path), stream.samples)
+    if stream.frames < stream.promised - _TOLERATED_FRAMES:
+        return sound  # it ends too soon, which whoever reads it tells
     sound.close()
-    return _CountedFile(_EndlessBytes(path), stream.samples)
+    return _FileOfBytes(_MendedBytes(path, stream.promise_place, stream.frames))
 
 
 def _fault(stream: _Stream) -> str:
@@ -128,7 +136,8 @@ def _follow(source: _Source) -> _Stream:
     headers = _headers()
     place = _next_frame(source, 0)
     form, length = headers[source.at(place, 3)] if place < source.size else (_Form(0, 1, 0), 0)
-    has_tag, promised = _read_tag(source.at(place, length))
+    has_tag, promised, offset = _read_tag(source.at(place, length))
+    promise_place = place + offset
     frames = 0
     is_mixed = is_cut = False
     while place < source.size:
@@ -141,18 +150,18 @@ def _follow(source: _Source) -> _Stream:
         frames += not is_cut
         place += length
     frames -= has_tag
-    return _Stream(frames, promised, frames * form.samples, is_mixed, is_cut)
+    return _Stream(frames, promised, promise_place, frames * form.samples, is_mixed, is_cut)
 
 
-def _read_tag(frame: bytes) -> tuple[bool, int | None]:
-    """Whether a first frame is a tag in the place of sound, and how many frames that tells of."""
+def _read_tag(frame: bytes) -> tuple[bool, int | None, int]:
+    """Whether a first frame is a tag and no sound, how many frames that tells of, and where."""
     for name in _TAGS:
         start = frame.find(name, 4, _LATEST_TAG)
         if start >= 0:
             has_count = len(frame) >= start + 12 and frame[start + 7] & _HAS_COUNT
             count = int.from_bytes(frame[start + 8 : start + 12]) if has_count else 0
-            return True, count or None
-    return False, None
+            return True, count or None, start + 8
+    return False, None, 0
 
 
 def _next_frame(source: _Source, place: int) -> int:
@@ -210,17 +219,12 @@ def _headers() -> dict[bytes, tuple[_Form, int]]:
     return known
 
 
-class _EndlessBytes:
-    """A file that claims to be far longer than it is, so that no estimate falls short.
-
-    There is nothing behind its true end; but its last bytes, where the decoder looks for a tag,
-    are the true ones.
-    """
+class _Bytes:
+    """A file as libsndfile sees it."""
 
     def __init__(self, path: Path) -> None:
         self._file = path.open("rb")
-        self._size = path.stat().st_size
-        self._claimed = 1_000 * self._size + (1 << 30)  # the sizes of frames differ by 1 to 200
+        self._claimed = self._size = path.stat().st_size
         self._place = 0
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
@@ -235,29 +239,69 @@ class _EndlessBytes:
 
     def read(self, size: int) -> bytes:
         """So many bytes, fewer at the end."""
-        is_tag = self._place >= self._claimed - _ID3V1_BYTES
-        self._file.seek(max(0, self._place - (self._claimed - self._size if is_tag else 0)))
-        found = self._file.read(size)
+        found = self._read_at(self._place, size)
         self._place += len(found)
         return found
+
+    def _read_at(self, place: int, size: int) -> bytes:
+        self._file.seek(max(0, place))
+        return self._file.read(size)
 
     def close(self) -> None:
         """Close the file."""
         self._file.close()
 
 
-class _CountedFile(soundfile.SoundFile):  # type: ignore[misc] # has no types of its own
-    """An MPEG file read to its true end, whatever libsndfile takes for its length."""
+class _EndlessBytes(_Bytes):
+    """A file that claims to be far longer than it is, so that no estimate falls short.
 
-    def __init__(self, content: _EndlessBytes, frames: int) -> None:
+    There is nothing behind its true end; but its last bytes, where the decoder looks for a tag,
+    are the true ones.
+    """
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self._claimed = 1_000 * self._size + (1 << 30)  # the sizes of frames differ by 1 to 200
+
+    def _read_at(self, place: int, size: int) -> bytes:
+        is_tag = place >= self._claimed - _ID3V1_BYTES
+        return super()._read_at(place - (self._claimed - self._size if is_tag else 0), size)
+
+
+class _MendedBytes(_Bytes):
+    """A file whose first frame tells the true number of frames."""
+
+    def __init__(self, path: Path, place: int, frames: int) -> None:
+        super().__init__(path)
+        self._mended = {place + n: byte for n, byte in enumerate(frames.to_bytes(4))}
+
+    def _read_at(self, place: int, size: int) -> bytes:
+        found = bytearray(super()._read_at(place, size))
+        for mended, byte in self._mended.items():
+            if 0 <= mended - place < len(found):
+                found[mended - place] = byte
+        return bytes(found)
+
+
+class _FileOfBytes(soundfile.SoundFile):  # type: ignore[misc] # has no types of its own
+    """An MPEG file whose bytes come from elsewhere."""
+
+    def __init__(self, content: _Bytes) -> None:
         self._content = content
+        super().__init__(content)
+
+    def close(self) -> None:
+        super().close()
+        self._content.close()
+
+
+class _CountedFile(_FileOfBytes):
+    """One that is read to its true end, whatever libsndfile takes for its length."""
+
+    def __init__(self, content: _Bytes, frames: int) -> None:
         self._counted_frames = frames
         super().__init__(content)
 
     @property
     def frames(self) -> int:
         return self._counted_frames
-
-    def close(self) -> None:
-        super().close()
-        self._content.close()

@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from mbs_cli.audio.sample_rates import HIGHEST_RATE_HZ, LOWEST_RATE_HZ
 from mbs_cli.errors import UsageError
+from mbs_cli.options import choice
 
 
 class ClipPolicy(StrEnum):
@@ -60,6 +61,7 @@ class OutputFormat:
     video: bool = False  # the picture of a video stays, untouched
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "clip", choice(ClipPolicy, self.clip, "--clip"))
         if self.container is not None and self.container not in FORMATS:
             raise UsageError(
                 f"--format {self.container}: not known", f"choose one of {', '.join(FORMATS)}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -38,7 +39,7 @@ def format_of_name(target: Path, wanted: OutputFormat) -> OutputFormat:
 
     Raises UsageError for a folder, a suffix that is no format, or another one than is wanted.
     """
-    if target.is_dir() or not target.suffix:
+    if os.path.isdir(target) or not target.suffix:  # noqa: PTH112 - that one may raise
         raise UsageError(
             f"{target}: standard input has no name that its output could keep",
             "name the file, for example -o clean.wav, or - for standard output",

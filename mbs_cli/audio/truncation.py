@@ -36,7 +36,8 @@ _LOGGED_COUNTS = {
     "MAT5": re.compile(r"Size : (\d+)"),
     "WVE": re.compile(r"Data length (\d+) should be"),
 }
-_LOGGED_TRUNCATION = re.compile(r"seems to be (a )?truncated", re.IGNORECASE)  # MAT4, PAF, VOC
+_LOGGED_TRUNCATION = re.compile(r"seems to be (a )?truncated", re.IGNORECASE)
+_LOGGING_TRUNCATION = ("MAT4", "PAF", "VOC")  # and WAV, of a byte that makes a chunk even
 
 _CAF = b"caff"
 
@@ -73,7 +74,7 @@ def _find_missing_samples(path: Path, sound: soundfile.SoundFile) -> str:
             f"the file is cut short (its header promises {promised} samples, {sound.frames} are "
             "there)"
         )
-    if _LOGGED_TRUNCATION.search(sound.extra_info):
+    if sound.format in _LOGGING_TRUNCATION and _LOGGED_TRUNCATION.search(sound.extra_info):
         return f"the file is cut short (its header promises more than its {sound.frames} samples)"
     return ""
 

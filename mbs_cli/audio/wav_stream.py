@@ -16,6 +16,7 @@ from mbs_cli.errors import AudioError
 
 UNKNOWN_SIZE = 0xFFFFFFFF  # as ffmpeg writes it
 _HEADER_BYTES = 44
+_SIZE_IS_LONG = 0xFFFFFFFF
 _SKIP_BYTES = 65_536
 _EXTENSIBLE = 0xFFFE
 _EXTENSIBLE_BYTES = 40
@@ -58,25 +59,32 @@ def read_header(source: ByteSource, name: str) -> tuple[PcmFormat, int | None]:
     start = read_exactly(source, 12)
     if not start:
         raise AudioError(f"{name}: the stream is empty (0 bytes)", "check the program before")
-    if start[:4] != b"RIFF" or start[8:] != b"WAVE":
+    if start[:4] not in (b"RIFF", b"RF64") or start[8:] != b"WAVE":
         raise AudioError(
             f"{name}: not a WAV (it begins with {start!r})",
             "pipe a WAV, for example ffmpeg -i FILE -f wav - | ..., or tell what the samples are "
             "with --raw RATE,FORMAT,CHANNELS",
         )
     found: PcmFormat | None = None
+    long_size: int | None = None
     while True:
         chunk = read_exactly(source, 8)
         if len(chunk) < 8:
             raise AudioError(f"{name}: the stream ends inside the WAV header", "send it again")
         kind, size = struct.unpack("<4sI", chunk)
         if kind == b"data" and found is not None:
+            if size == _SIZE_IS_LONG and long_size is not None:
+                size = long_size
             return found, None if size == 0 or means_unknown_size(size) else size
         if kind == b"data":
             raise AudioError(
                 f"{name}: the WAV header tells no sample format before the sound", "send it again"
             )
-        if kind == b"fmt ":
+        if kind == b"ds64":  # of RF64 (EBU Tech 3306): what is too large for four bytes
+            sizes = read_exactly(source, min(size, 16))
+            long_size = int.from_bytes(sizes[8:16], "little") or None
+            size += size % 2 - len(sizes)
+        elif kind == b"fmt ":
             found = _parse_format(read_exactly(source, min(size, _LARGEST_FORMAT_BYTES)), name)
             size = max(0, size - _LARGEST_FORMAT_BYTES) + size % 2
         else:

@@ -12,6 +12,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from rich.table import Table
 
 from mbs_cli.commands.error_text import print_error
+from mbs_cli.commands.text_output import STDOUT, write_text
 from mbs_cli.enhancement.report import (
     Advanced,
     CompilingKernels,
@@ -105,7 +106,7 @@ def _print_file(report: FileReport) -> None:
 def print_summary(report: EnhanceReport, as_json: bool) -> None:
     """The result on stdout: a table, or one JSON document."""
     if as_json:
-        print(json.dumps(report.to_json(), indent=2))
+        write_text(STDOUT, json.dumps(report.to_json(), indent=2) + "\n")
         return
     factor = report.real_time_factor
     table = Table("", "", show_header=False)

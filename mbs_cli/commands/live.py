@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import sys
 from contextlib import closing
 from pathlib import Path
@@ -108,7 +109,7 @@ def _open_device(recorder: str | None, player: str | None, block_seconds: float)
     from mbs_cli.audio.simulated_card import SimulatedCard
     from mbs_cli.audio.sound_card import SoundCard
 
-    if recorder is None or not Path(recorder).is_file():
+    if recorder is None or not os.path.isfile(recorder):  # noqa: PTH113 - may raise
         return SoundCard(recorder, player, block_seconds)
     if player is None:
         raise UsageError(

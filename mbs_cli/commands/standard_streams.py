@@ -14,7 +14,7 @@ from mbs_cli.errors import AudioError, UsageError
 
 
 class StoppableInput:
-    """Standard input, which a first Ctrl-C ends as if its sender had; the next one interrupts."""
+    """Standard input, which a first signal ends as if its sender had; the next one interrupts."""
 
     def __init__(self) -> None:
         self.is_stopped = False
@@ -37,7 +37,7 @@ class StoppableInput:
             self._is_reading = False
 
     def stop(self, _signal: int, _frame: FrameType | None) -> None:
-        """What Ctrl-C does."""
+        """What Ctrl-C and signals to end do."""
         if self.is_stopped or self._is_reading:
             self.is_stopped = True
             raise KeyboardInterrupt
@@ -53,11 +53,21 @@ def stoppable_input() -> Iterator[StoppableInput]:
             "for example ffmpeg -i FILE -f wav - | mbs enhance - -o -; mbs live takes a microphone",
         )
     source = StoppableInput()
-    before = signal.signal(signal.SIGINT, source.stop)
+    before = {number: signal.signal(number, source.stop) for number in _stopping_signals()}
     try:
         yield source
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _stopping_signals() -> Iterator[signal.Signals]:
+    """Ctrl-C, and what ends programs, unless it is ignored, as `nohup` wants it."""
+    yield signal.SIGINT
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
+            yield number
 
 
 def open_output() -> IO[bytes]:

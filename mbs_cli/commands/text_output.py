@@ -16,12 +16,13 @@ def check_target(target: str | Path) -> None:
     """Raise UsageError, before any work, for an output that cannot be written."""
     if target == STDOUT or _takes_bytes_as_they_come(Path(target)):
         return
-    if not Path(target).parent.is_dir() or Path(target).is_dir():
+    path = Path(target)
+    if not os.path.isdir(path.parent) or os.path.isdir(path):  # noqa: PTH112 - those may raise
         raise UsageError(
             f"{target}: cannot be written there", "name a file in a folder that exists"
         )
     try:
-        check_creatable(Path(target))
+        check_creatable(path)
     except OSError as error:
         raise UsageError(
             f"{target}: cannot be written there ({error.strerror})", "choose another place"
@@ -68,4 +69,5 @@ def give_up_stdout() -> None:
 
 def _takes_bytes_as_they_come(path: Path) -> bool:
     """Whether something is there that is neither a file nor a folder: a pipe or a device."""
-    return path.exists() and not path.is_file() and not path.is_dir()
+    kinds = os.path.isfile(path), os.path.isdir(path)  # noqa: PTH112, PTH113 - those may raise
+    return os.path.exists(path) and not any(kinds)  # noqa: PTH110

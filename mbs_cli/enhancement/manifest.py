@@ -16,6 +16,7 @@ from __future__ import annotations
 import csv
 import io
 import os
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -141,7 +142,7 @@ def kept_manifest(path: Path | None) -> Iterator[Listener]:
     """A listener that keeps the manifest at `path` up to date, if one is wanted.
 
     Every file that is finished is a line added at once, so that a kill at any moment loses none;
-    at the end there is one row for each file. Raises UsageError for a table that cannot be read
+    at the end every row is there once. Raises UsageError for a table that cannot be read
     or written.
     """
     if path is None:
@@ -160,33 +161,68 @@ class _Table:
 
     def __init__(self, path: Path, rows: Sequence[Row], style: _Style) -> None:
         self._path, self._style = path, style
-        self._rows = {str(Path(row["path"])): row for row in rows}
+        self._rows: list[Row] = []
+        self._by_path: defaultdict[str, list[Row]] = defaultdict(list)
+        self._by_facts: defaultdict[tuple[str, ...], list[Row]] = defaultdict(list)
         self._names = list(dict.fromkeys([*COLUMNS, *(name for row in rows[:1] for name in row)]))
+        for row in rows:
+            self._add(row)
+
+    def _add(self, row: Row) -> None:
+        """A row more, unless it tells on of one that is there, as the lines of a killed run do.
+
+        A user may have several rows for a file, such as one for each of its sentences.
+        """
+        own = (row.get(name, "") for name in self._names if name not in COLUMNS)
+        alike = self._by_facts[(str(Path(row["path"])), *own)]
+        for earlier in alike:
+            if _is_output(earlier, row.get("output", "")):
+                earlier.update(row)
+                return
+        alike.append(row)
+        self._rows.append(row)
+        self._by_path[str(Path(row["path"]))].append(row)
 
     def listen(self, event: Event) -> None:
-        """Add a line for a file that is finished."""
+        """Add a line for a file that is finished, for every row of it."""
         if not isinstance(event, Finished):
             return
-        key = str(event.report.source)
-        before = self._rows.get(key, {})
-        if event.report.status is Status.SKIPPED and before.get("status") == Status.DONE:
-            return  # what is known of it says more
-        self._rows[key] = before | _row_of(event.report)
+        found = _row_of(event.report)
+        rows = [row for row in self._by_path[found["path"]] if _is_output(row, found["output"])]
+        if not rows:
+            rows = [dict.fromkeys(self._names, "") | {"path": found["path"]}]
+            self._add(rows[0])
+        changed = [
+            row
+            for row in rows
+            # What is known of a file that was done before says more than that it was skipped.
+            if (event.report.status, row.get("status")) != (Status.SKIPPED, Status.DONE)
+        ]
+        for row in changed:
+            row.update(found)
         with self._writing(), self._path.open("ab", buffering=0) as file:  # in one piece
-            file.write(self._lines([self._rows[key]]))
+            file.write(self._lines(changed))
 
     def write_all(self) -> None:
-        """One row for each file."""
+        """All rows, each once."""
         header = dict(zip(self._names, self._names, strict=True))
         with self._writing(), atomic_file(self._path, durable=True) as partial:
-            lines = self._lines([header, *self._rows.values()])
+            lines = self._lines([header, *self._rows])
             partial.write_bytes(self._style.start.encode() + lines)
 
     def _lines(self, rows: Sequence[Row]) -> bytes:
         text = io.StringIO(newline="")
-        csv.DictWriter(
-            text, self._names, restval="", lineterminator="\n", delimiter=self._style.delimiter
-        ).writerows(rows)
+        for row in rows:
+            # A carriage return in a name ends a row for readers, and is not quoted by itself.
+            has_return = any("\r" in value for value in row.values())
+            csv.DictWriter(
+                text,
+                self._names,
+                restval="",
+                lineterminator="\n",
+                delimiter=self._style.delimiter,
+                quoting=csv.QUOTE_ALL if has_return else csv.QUOTE_MINIMAL,
+            ).writerow(row)
         return text.getvalue().encode("utf-8", "surrogateescape")
 
     @contextmanager
@@ -198,6 +234,12 @@ class _Table:
                 f"--manifest {self._path}: cannot be written ({error.strerror})",
                 "choose another place; files that are done are skipped by the next run",
             ) from error
+
+
+def _is_output(row: Row, output: str) -> bool:
+    """Whether a row is about that output, which it may not name yet; "" is any."""
+    named = row.get("output")
+    return not named or not output or Path(named) == Path(output)
 
 
 def _row_of(report: FileReport) -> Row:

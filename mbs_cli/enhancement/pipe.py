@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -66,7 +67,7 @@ def enhance_pipe(
     """
     if isinstance(target, Path):
         output_format = format_of_name(target, output_format)
-        if target.exists() and not overwrite:
+        if os.path.exists(target) and not overwrite:  # noqa: PTH110 - that one may raise
             raise UsageError(f"{target}: exists already", "--overwrite replaces it")
     clock = Clock()
 

@@ -184,9 +184,11 @@ def _names_a_file(paths: Sequence[Path], output: Path) -> bool:
 def _check_reachable(output: Path) -> None:
     try:
         output.exists()
-    except OSError as error:
+        output.resolve()
+    except (OSError, RuntimeError) as error:  # the latter for links that lead in a circle
+        reason = error.strerror if isinstance(error, OSError) else "its links lead in a circle"
         raise UsageError(
-            f"{output}: no output can be written there ({error.strerror})",
+            f"{output}: no output can be written there ({reason})",
             "choose another output folder",
         ) from error
 

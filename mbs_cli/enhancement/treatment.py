@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from mbs_cli.errors import UsageError
+from mbs_cli.options import choice
 
 
 class ChannelMode(StrEnum):
@@ -26,6 +27,7 @@ class Treatment:
     pcs: bool = False  # perceptual contrast stretching after the model
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "channels", choice(ChannelMode, self.channels, "--channels"))
         if not 0 <= self.dry <= 1:
             raise UsageError(f"--dry {self.dry}: expected 0 (enhanced) to 1 (as it was)")
         limit_db = self.attenuation_limit_db

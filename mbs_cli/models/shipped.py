@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from mbs_cli.errors import CheckpointError, UsageError
@@ -35,7 +36,7 @@ def resolve_model(name_or_path: str) -> Path:
             "the path of its checkpoint",
         )
     path = Path(name_or_path)
-    if path.exists():
+    if os.path.exists(path):  # noqa: PTH110 - that one may raise
         return path
     if path.name != name_or_path or path.suffix:
         raise CheckpointError(f"{path}: there is no such checkpoint file", "check the path")

@@ -105,3 +105,15 @@ def test_an_mp3_without_a_length_that_ends_inside_a_frame_is_refused(write_mp3):
     path.write_bytes(path.read_bytes()[:-20])
     with pytest.raises(AudioError, match=r"cut\.mp3: the file is cut short"):
         read_info(path)
+
+
+@pytest.mark.parametrize("difference", [-1, 1])
+def test_an_mp3_that_miscounts_its_frames_by_one_is_read_whole(difference, write_mp3):
+    path = write_mp3("a.mp3", has_tag=True)
+    samples = read(path)
+    content = bytearray(path.read_bytes())
+    count = content.index(b"Xing") + 8
+    told = int.from_bytes(content[count : count + 4]) + difference
+    content[count : count + 4] = told.to_bytes(4)
+    path.write_bytes(content)
+    np.testing.assert_array_equal(read(path), samples)

@@ -50,6 +50,17 @@ def read_all(source, layout=None):
     return joined, reader.failure
 
 
+def test_an_rf64_tells_its_size_apart():
+    layout = PcmFormat(8_000, 1, "PCM_16")
+    sound = layout.encode(np.zeros((1, 50), np.float32))
+    header = bytearray(make_header(layout, None))
+    header[:4] = b"RF64"
+    sizes = b"ds64" + struct.pack("<IQQQI", 28, 0, len(sound), 50, 0)
+    stream = io.BytesIO(bytes(header[:12]) + sizes + bytes(header[12:]) + sound + b"LIST....")
+    assert read_header(stream, "stdin") == (layout, 100)
+    assert stream.read(100) == sound
+
+
 @pytest.mark.parametrize("coding", CODINGS)
 def test_samples_survive_every_coding(coding, noisy_speech):
     layout = parse_raw(f"16000,{coding},2")

@@ -150,12 +150,13 @@ def test_a_bad_stream_is_enhanced_up_to_there_and_told(enhance, stream, told, sa
     assert len(result.stdout) == (0 if samples is None else 44 + 4 * samples)
 
 
-def test_ctrl_c_ends_the_input_and_keeps_the_recording(start, tmp_path, noisy_speech):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_the_input_and_keeps_the_recording(number, start, tmp_path, noisy_speech):
     process = start("-", "-o", "kept.wav", "--raw", "16000,f32le,1")
     process.stdin.write(MONO.encode(noisy_speech[None, :16_000]))
     while b"stream:" not in process.stderr.readline():
         pass
-    threading.Timer(0.5, process.send_signal, [signal.SIGINT]).start()
+    threading.Timer(0.5, process.send_signal, [number]).start()
     assert process.wait(timeout=60) == 130
     assert soundfile.info(tmp_path / "kept.wav").frames == 16_000
 

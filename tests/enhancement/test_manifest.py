@@ -181,3 +181,33 @@ def test_a_line_is_there_as_soon_as_its_file_is(folder, tmp_path, passthrough):
     mbs_cli.enhance_paths([folder], "out", model=passthrough, manifest=table, on_event=look)
     assert set(np.diff(seen)) == {0, 1}
     assert seen[-1] == 4
+
+
+def test_several_rows_of_one_file_all_stay_and_are_told(folder, tmp_path, passthrough):
+    table = tmp_path / "list.csv"
+    rows = "in/a.wav,0.0,ann\nin/a.wav,0.1,ben\nin/deep/b.wav,0.0,ann\nin/a.wav,0.2,ann\n"
+    table.write_text("path,start,speaker\n" + rows)
+    for status in ("done", "done"):  # the second run skips them, and knows more
+        mbs_cli.enhance_paths([], "out", model=passthrough, manifest=table)
+        found = [(row["path"], row["start"], row["speaker"]) for row in rows_of(table)]
+        assert [",".join(row) for row in found] == rows.split()
+        assert {row["status"] for row in rows_of(table)} == {status}
+
+
+def test_two_outputs_of_one_file_are_two_rows(folder, tmp_path, passthrough):
+    table = tmp_path / "list.csv"
+    table.write_text("path,output\nin/a.wav,out/1.wav\nin/a.wav,out/2.wav\n")
+    mbs_cli.enhance_paths([], "out", model=passthrough, manifest=table)
+    assert [(row["output"], row["status"]) for row in rows_of(table)] == [
+        ("out/1.wav", "done"),
+        ("out/2.wav", "done"),
+    ]
+
+
+def test_a_carriage_return_in_a_name_ends_no_row(folder, tmp_path, passthrough):
+    (folder / "a.wav").rename(folder / "a\rb.wav")
+    table = tmp_path / "table.csv"
+    for _ in range(2):
+        mbs_cli.enhance_paths([folder], "out", model=passthrough, manifest=table)
+        assert str(folder / "a\rb.wav") in {row["path"] for row in rows_of(table)}
+        assert len(rows_of(table)) == 4

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,10 +12,11 @@ import soundfile
 
 import mbs_cli
 from mbs_cli.audio.file_info import read_info
-from mbs_cli.audio.output_format import OutputFormat
+from mbs_cli.audio.output_format import ClipPolicy, OutputFormat
 from mbs_cli.audio.reader import read_blocks
 from mbs_cli.enhancement.report import Status
-from mbs_cli.errors import AudioError
+from mbs_cli.enhancement.treatment import Treatment
+from mbs_cli.errors import AudioError, UsageError
 
 RATES_HZ = {1: 3, 10: 30, 999: 2_000, 192_000: 9_600, 768_000: 38_400}  # and samples
 
@@ -88,3 +91,44 @@ def test_a_video_without_its_picture_says_so(tmp_path, passthrough, noisy_file):
     subprocess.run([*command, "-i", noisy_file, "-c:v", "mpeg4", "-c:a", "aac", film], check=True)
     report = mbs_cli.enhance_file(film, tmp_path / "sound.mp4", model=passthrough)
     assert "--video keeps it" in report.note
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs POSIX")
+def test_what_is_no_file_and_what_cannot_be_read_fail_alone(tmp_path, passthrough, noisy_speech):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    soundfile.write(folder / "a.wav", noisy_speech[:8_000], 16_000)
+    os.mkfifo(folder / "pipe.wav")
+    odd = Path("/sys/class/net/lo/speed")  # opens, and fails to be read
+    if odd.exists():
+        (folder / "odd.wav").symlink_to(odd)
+    report = mbs_cli.enhance_paths([folder], tmp_path / "out", model=passthrough)
+    failures = {file.source.name: str(file.failure) for file in report.files if file.failure}
+    assert report.count(Status.DONE) == 1
+    assert "a pipe or a device, not a file" in failures["pipe.wav"]
+    assert "Invalid argument" in failures.get("odd.wav", "Invalid argument")
+
+
+@pytest.mark.parametrize("blocks", [24, 25])
+def test_gsm_has_the_blocks_that_are_there(blocks, tmp_path, passthrough, noisy_speech):
+    samples = noisy_speech[: 320 * blocks]
+    soundfile.write(tmp_path / "a.wav", samples, 8_000, subtype="GSM610")
+    before, _ = soundfile.read(tmp_path / "a.wav", len(samples), dtype="float32")
+    mbs_cli.enhance_file(tmp_path / "a.wav", tmp_path / "b.wav", model=passthrough)
+    assert read_info(tmp_path / "a.wav").frames == read_info(tmp_path / "b.wav").frames
+    assert read_info(tmp_path / "a.wav").frames == 320 * blocks
+    after, _ = soundfile.read(tmp_path / "b.wav", len(samples), dtype="float32")
+    assert np.corrcoef(before, after)[0, 1] > 0.99
+
+
+def test_modes_are_known_by_their_names(tmp_path, passthrough, noisy_speech):
+    stereo = np.stack([noisy_speech[:8_000], -noisy_speech[:8_000]], axis=1)
+    soundfile.write(tmp_path / "a.wav", stereo, 16_000)
+    options = {"model": passthrough, "treatment": Treatment(channels="mono")}
+    mbs_cli.enhance_file(tmp_path / "a.wav", tmp_path / "b.wav", **options)
+    assert soundfile.info(tmp_path / "b.wav").channels == 1
+    assert OutputFormat(clip="rescale").clip is ClipPolicy.RESCALE
+    with pytest.raises(UsageError, match="--channels both: not known"):
+        Treatment(channels="both")
+    with pytest.raises(UsageError, match="--clip never: not known"):
+        OutputFormat(clip="never")

@@ -5,12 +5,14 @@ Imports nothing heavy.
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from mbs_cli import __version__
-from mbs_cli.atomic_file import atomic_file
+from mbs_cli.atomic_file import atomic_file, check_creatable
 from mbs_cli.errors import CheckpointError, UsageError
 from mbs_cli.models.catalogue import WEIGHTS
 from mbs_cli.models.onnx.packages import require_onnx
@@ -85,7 +87,8 @@ def export_model(
 def load_exported(checkpoint: Path) -> OnnxModel:
     """The model of a checkpoint, exported into the user's cache folder once for all.
 
-    Raises what `export_model` raises.
+    Where nothing can be written there it is exported for this time alone. Raises what
+    `export_model` raises.
     """
     require_onnx()
     from platformdirs import user_cache_path
@@ -98,6 +101,12 @@ def load_exported(checkpoint: Path) -> OnnxModel:
     try:
         return OnnxModel(path)
     except CheckpointError:  # not there yet, or damaged
+        pass
+    with ExitStack() as stack:
+        try:
+            check_creatable(path)
+        except OSError:
+            path = Path(stack.enter_context(TemporaryDirectory())) / name
         export_model(checkpoint, path)
         return OnnxModel(path)
 

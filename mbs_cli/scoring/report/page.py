@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import os
 from collections.abc import Iterable, Iterator
 from importlib import resources
 from pathlib import Path
@@ -54,7 +55,7 @@ def check_report_path(path: Path) -> None:
     """
     if path.suffix.lower() not in _SUFFIXES:
         raise UsageError(f"{path}: a report is an HTML file", f"name it {path.name}.html")
-    if path.is_dir():
+    if os.path.isdir(path):  # noqa: PTH112 - that one may raise
         raise UsageError(f"{path}: this is a folder", "name a file in it, e.g. report.html")
     try:
         check_creatable(path)
