@@ -8,8 +8,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from mbs_cli.audio.codec_limits import layout_for, written_rate_hz
 from mbs_cli.audio.ffmpeg import file_address, input_options, start
-from mbs_cli.audio.ffmpeg_muxers import HOLDS_COVERS, delay_samples, encoder_options
+from mbs_cli.audio.ffmpeg_muxers import HOLDS_COVERS, delay_samples, demuxer_of, encoder_options
+from mbs_cli.audio.ffmpeg_probe import rate_and_channels
 from mbs_cli.audio.file_info import AudioFileInfo
 from mbs_cli.audio.tags import ffmpeg_options
 from mbs_cli.audio.write_errors import disk_full
@@ -25,6 +27,8 @@ class FfmpegEncoder:
     """
 
     def __init__(self, partial: Path, info: AudioFileInfo, target: Path) -> None:
+        self._partial = partial
+        self._info = info
         self._target = target
         with ExitStack() as opening:
             arguments = _arguments(partial, info)
@@ -39,13 +43,30 @@ class FfmpegEncoder:
             raise self._failure() from error
 
     def finish(self) -> None:
-        """End the file; it is complete if nothing is raised."""
+        """End the file; it is complete, and has what `info` promises, if nothing is raised."""
         try:
             self._process.stdin.close()
         except BrokenPipeError as error:
             raise self._failure() from error
         if not self._process.succeeds():
             raise self._failure()
+        self._check_kept()
+
+    def _check_kept(self) -> None:
+        """See that ffmpeg changed neither rate nor channels: it does where a codec lacks them.
+
+        What is too short for a whole frame of the codec leaves nothing to be seen.
+        """
+        info = self._info
+        expected = written_rate_hz(info.subtype, info.sample_rate_hz), info.channels
+        found = rate_and_channels(self._partial, demuxer_of(info.container))
+        if found not in (None, expected):
+            raise AudioError(
+                f"{self._target}: {info.subtype} in {info.container} came out with {found[1]} "
+                f"channels at {found[0]} Hz, expected {expected[1]} channels at {expected[0]} Hz",
+                "choose another --format or --subtype, such as wav, --channels mono, or another "
+                "--sample-rate",
+            )
 
     def _failure(self) -> AudioError:
         reason = self._process.reason()
@@ -66,7 +87,9 @@ def _arguments(partial: Path, info: AudioFileInfo) -> list[str]:
     offset_seconds = info.media.offset_seconds if info.media and info.keeps_video else 0.0
     if offset_seconds:
         arguments += ["-itsoffset", f"{offset_seconds:.6f}"]
-    arguments += ["-f", "f32le", "-ar", str(info.sample_rate_hz), "-ac", str(info.channels)]
+    arguments += ["-f", "f32le", "-ar", str(info.sample_rate_hz)]
+    layout = layout_for(info.subtype, info.channels, info.layout)
+    arguments += ["-channel_layout", layout] if layout else ["-ac", str(info.channels)]
     arguments += ["-i", "pipe:0", *_stream_options(info)]
     delay = delay_samples(info.container, info.subtype, is_late=offset_seconds > 0)
     if info.frames > delay > 0:
@@ -78,8 +101,7 @@ def _stream_options(info: AudioFileInfo) -> list[str]:
     """Which streams the output has: the enhanced one in its place among those that are copied."""
     media = info.media
     if media is None:
-        encoder = encoder_options(info.subtype, info.bits, info.bit_rate, 0)
-        return [*ffmpeg_options(info.tags), *encoder]
+        return [*ffmpeg_options(info.tags), *_encoder_options(info, 0)]
     covers = media.covers if info.container in HOLDS_COVERS else ()
     wanted = {media.sound, *covers}
     if info.keeps_video:
@@ -91,4 +113,8 @@ def _stream_options(info: AudioFileInfo) -> list[str]:
     place = kept.index(media.sound)
     options += ["-map_metadata", "1", f"-map_metadata:s:{place}", f"1:s:{media.sound}"]
     options += ["-map_chapters", "1", "-c", "copy"]
-    return options + encoder_options(info.subtype, info.bits, info.bit_rate, place)
+    return options + _encoder_options(info, place)
+
+
+def _encoder_options(info: AudioFileInfo, stream: int) -> list[str]:
+    return encoder_options(info.subtype, info.channels, info.bits, info.bit_rate, stream)

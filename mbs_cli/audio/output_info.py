@@ -41,6 +41,7 @@ def describe_output(
         info,
         sample_rate_hz=rate_hz,
         channels=channels or info.channels,
+        layout=info.layout if channels in (None, info.channels) else "",
         frames=resampled_length(info.frames, info.sample_rate_hz, rate_hz),
         keeps_video=wanted.video and info.media is not None and info.media.has_video,
     )
