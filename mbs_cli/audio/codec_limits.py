@@ -42,7 +42,31 @@ _LAYOUTS: dict[str, Mapping[int, tuple[str, ...]]] = {
     "mp2": _STEREO,
 }
 
+# Of the codecs that do not hold every sample rate.
+_MPEG_RATES_HZ = (16_000, 22_050, 24_000, 32_000, 44_100, 48_000)
+_RATES_HZ = {
+    "aac": (7_350, 8_000, 11_025, 12_000, *_MPEG_RATES_HZ, 64_000, 88_200, 96_000),
+    "ac3": (32_000, 44_100, 48_000),
+    "eac3": (32_000, 44_100, 48_000),
+    "mp2": _MPEG_RATES_HZ,
+    "mp3": (8_000, 11_025, 12_000, *_MPEG_RATES_HZ),
+    "opus": (8_000, 12_000, 16_000, 24_000, 48_000),
+}
 _OPUS_RATE_HZ = 48_000  # of what is read, whatever it was made from
+
+
+def rates_hz(codec: str) -> tuple[int, ...]:
+    """The sample rates that a codec has, none if it has all."""
+    return _RATES_HZ.get(codec, ())
+
+
+def kept_rate_hz(codec: str, rate_hz: int) -> int:
+    """The rate of an output for an input's, where none is asked for: the same, but for Opus.
+
+    That has few, and what is at 44.1 kHz could never become Opus.
+    """
+    lacks = codec == "opus" and rate_hz not in _RATES_HZ[codec]
+    return _OPUS_RATE_HZ if lacks else rate_hz
 
 
 def written_rate_hz(codec: str, rate_hz: int) -> int:

@@ -47,6 +47,11 @@ def muxer_of(demuxer: str, suffix: str) -> str:
     return family.get(suffix.lower(), family.get("", demuxer))
 
 
+def codec_of(name: str) -> str:
+    """The codec that goes by its own name or by that of its encoder: opus, libopus."""
+    return {encoder: codec for codec, encoder in _ENCODERS.items()}.get(name, name)
+
+
 def demuxer_of(muxer: str) -> str:
     """What reads the files of one of `MUXERS`."""
     return next(name for name, family in _MUXERS.items() if muxer in family.values()).split(",")[0]
