@@ -92,7 +92,8 @@ def _arguments(partial: Path, info: AudioFileInfo) -> list[str]:
     arguments += ["-channel_layout", layout] if layout else ["-ac", str(info.channels)]
     arguments += ["-i", "pipe:0", *_stream_options(info)]
     delay = delay_samples(info.container, info.subtype, is_late=offset_seconds > 0)
-    if info.frames > delay > 0:
+    is_endless = not (info.frames or info.has_exact_length)  # a pipe, which promises no length
+    if delay and (info.frames > delay or is_endless):
         arguments += ["-af", f"atrim=start_sample={delay}"]
     return [*arguments, "-f", info.container, file_address(partial)]
 
