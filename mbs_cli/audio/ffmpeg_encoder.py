@@ -10,7 +10,14 @@ from numpy.typing import NDArray
 
 from mbs_cli.audio.codec_limits import layout_for, written_rate_hz
 from mbs_cli.audio.ffmpeg import file_address, input_options, start
-from mbs_cli.audio.ffmpeg_muxers import HOLDS_COVERS, delay_samples, demuxer_of, encoder_options
+from mbs_cli.audio.ffmpeg_covers import attached_covers
+from mbs_cli.audio.ffmpeg_muxers import (
+    ATTACHES_COVERS,
+    HOLDS_COVERS,
+    delay_samples,
+    demuxer_of,
+    encoder_options,
+)
 from mbs_cli.audio.ffmpeg_probe import rate_and_channels
 from mbs_cli.audio.file_info import AudioFileInfo
 from mbs_cli.audio.tags import ffmpeg_options
@@ -31,7 +38,10 @@ class FfmpegEncoder:
         self._info = info
         self._target = target
         with ExitStack() as opening:
-            arguments = _arguments(partial, info)
+            arguments = _arguments(info)
+            if info.container in ATTACHES_COVERS:
+                arguments += opening.enter_context(attached_covers(info, len(_streams(info))))
+            arguments += ["-f", info.container, file_address(partial)]
             self._process = opening.enter_context(start("ffmpeg", arguments, target, is_fed=True))
             self._opened = opening.pop_all()
 
@@ -82,7 +92,7 @@ class FfmpegEncoder:
         self._opened.close()
 
 
-def _arguments(partial: Path, info: AudioFileInfo) -> list[str]:
+def _arguments(info: AudioFileInfo) -> list[str]:
     arguments = ["-nostdin", "-v", "error", "-xerror", "-y"]
     offset_seconds = info.media.offset_seconds if info.media and info.keeps_video else 0.0
     if offset_seconds:
@@ -95,26 +105,35 @@ def _arguments(partial: Path, info: AudioFileInfo) -> list[str]:
     is_endless = not (info.frames or info.has_exact_length)  # a pipe, which promises no length
     if delay and (info.frames > delay or is_endless):
         arguments += ["-af", f"atrim=start_sample={delay}"]
-    return [*arguments, "-f", info.container, file_address(partial)]
+    return arguments
+
+
+def _streams(info: AudioFileInfo) -> list[int]:
+    """The streams of the source that the output has, the enhanced one among them."""
+    media = info.media
+    if media is None:
+        return []
+    covers = {cover.stream for cover in media.covers}
+    wanted = {media.sound}
+    if info.container in HOLDS_COVERS:
+        wanted |= covers
+    if info.keeps_video:
+        wanted |= set(media.streams) - covers
+    return sorted(wanted)
 
 
 def _stream_options(info: AudioFileInfo) -> list[str]:
-    """Which streams the output has: the enhanced one in its place among those that are copied."""
+    """The enhanced stream in its place among those that are copied."""
     media = info.media
     if media is None:
         return [*ffmpeg_options(info.tags), *_encoder_options(info, 0)]
-    covers = media.covers if info.container in HOLDS_COVERS else ()
-    wanted = {media.sound, *covers}
-    if info.keeps_video:
-        wanted |= set(media.streams) - set(media.covers)
-    kept = sorted(wanted)
+    kept = _streams(info)
     options = input_options(info.path)
-    for stream in kept:
+    for place, stream in enumerate(kept):
         options += ["-map", "0:0" if stream == media.sound else f"1:{stream}"]
-    place = kept.index(media.sound)
-    options += ["-map_metadata", "1", f"-map_metadata:s:{place}", f"1:s:{media.sound}"]
-    options += ["-map_chapters", "1", "-c", "copy"]
-    return options + _encoder_options(info, place)
+        options += [f"-map_metadata:s:{place}", f"1:s:{stream}"]  # told of one, told of all
+    options += ["-map_metadata", "1", "-map_chapters", "1", "-c", "copy"]
+    return options + _encoder_options(info, kept.index(media.sound))
 
 
 def _encoder_options(info: AudioFileInfo, stream: int) -> list[str]:

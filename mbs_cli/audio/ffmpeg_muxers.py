@@ -22,7 +22,8 @@ _MUXERS = {
     "flv": {"": "flv"},
 }
 MUXERS = frozenset(muxer for family in _MUXERS.values() for muxer in family.values())
-HOLDS_COVERS = frozenset({"ipod", "mp4", "mov"})  # pictures of an audio file
+HOLDS_COVERS = frozenset({"ipod", "mp4", "mov"})  # pictures of an audio file, as streams
+ATTACHES_COVERS = frozenset({"matroska"})
 _STORES_DELAY = frozenset({"ipod", "mp4", "mov", "3gp"})
 
 # Samples by which ffmpeg's encoders delay a sound, without those whose codec tells of it itself.

@@ -19,11 +19,22 @@ from mbs_cli.errors import AudioError
 _ENTRIES = (
     "stream=index,codec_type,codec_name,sample_rate,channels,channel_layout,bit_rate,"
     "bits_per_raw_sample,duration_ts,duration,time_base,start_time:stream_disposition=attached_pic:"
+    "stream_tags=filename:"
     "format=format_name,duration,start_time,bit_rate:format_tags"
 )
 _COPIED_TYPES = ("video", "audio", "subtitle", "attachment")
+_LONGEST_NAME = 255
 # A layout has a name, such as 5.1(side), or its channels are told: 3 channels (FL+FR+BC).
 _LAYOUT = re.compile(r"(?:\d+ channels \()?([\w.]+(?:\([\w-]+\))?|\w+(?:\+\w+)+)\)?")
+
+
+@dataclass(frozen=True)
+class Cover:
+    """A still picture of an audio file."""
+
+    stream: int  # its index in the file
+    codec: str
+    name: str  # of the file that it was attached as, "" if it was not
 
 
 @dataclass(frozen=True)
@@ -33,7 +44,7 @@ class Media:
     sound: int  # the enhanced stream's index in the file
     offset_seconds: float  # from the start of the file to the start of the sound
     streams: tuple[int, ...]  # in the file's order, what a copy of the whole file would hold
-    covers: tuple[int, ...]  # those that are a still picture of an audio file
+    covers: tuple[Cover, ...]  # those that are no film
     has_video: bool
 
 
@@ -131,15 +142,24 @@ def _layout(sound: dict[str, Any]) -> str:
 def _media(
     container: dict[str, Any], streams: list[dict[str, Any]], sound: dict[str, Any]
 ) -> Media:
-    covers = [item["index"] for item in streams if item["disposition"]["attached_pic"]]
+    covers = [_cover(item) for item in streams if item["disposition"]["attached_pic"]]
+    pictures = {cover.stream for cover in covers}
     offset = float(sound.get("start_time", 0)) - float(container.get("start_time", 0))
     return Media(
         sound=sound["index"],
         offset_seconds=offset,
         streams=tuple(s["index"] for s in streams if s.get("codec_type") in _COPIED_TYPES),
         covers=tuple(covers),
-        has_video=any(s.get("codec_type") == "video" and s["index"] not in covers for s in streams),
+        has_video=any(
+            s.get("codec_type") == "video" and s["index"] not in pictures for s in streams
+        ),
     )
+
+
+def _cover(stream: dict[str, Any]) -> Cover:
+    name = stream.get("tags", {}).get("filename", "")
+    is_usable = len(name) <= _LONGEST_NAME
+    return Cover(stream["index"], stream.get("codec_name", ""), name if is_usable else "")
 
 
 def _told(
