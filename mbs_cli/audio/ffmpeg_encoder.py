@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from mbs_cli.audio.codec_limits import layout_for, written_rate_hz
 from mbs_cli.audio.ffmpeg import file_address, input_options, start
+from mbs_cli.audio.ffmpeg_bit_rate import usable_bit_rate
 from mbs_cli.audio.ffmpeg_covers import attached_covers
 from mbs_cli.audio.ffmpeg_muxers import (
     ATTACHES_COVERS,
@@ -34,8 +36,9 @@ class FfmpegEncoder:
     """
 
     def __init__(self, partial: Path, info: AudioFileInfo, target: Path) -> None:
+        bit_rate = usable_bit_rate(info, _input_format(info), target)
+        self._info = info = replace(info, bit_rate=bit_rate)
         self._partial = partial
-        self._info = info
         self._target = target
         with ExitStack() as opening:
             arguments = _arguments(info)
@@ -97,15 +100,18 @@ def _arguments(info: AudioFileInfo) -> list[str]:
     offset_seconds = info.media.offset_seconds if info.media and info.keeps_video else 0.0
     if offset_seconds:
         arguments += ["-itsoffset", f"{offset_seconds:.6f}"]
-    arguments += ["-f", "f32le", "-ar", str(info.sample_rate_hz)]
-    layout = layout_for(info.subtype, info.channels, info.layout)
-    arguments += ["-channel_layout", layout] if layout else ["-ac", str(info.channels)]
-    arguments += ["-i", "pipe:0", *_stream_options(info)]
+    arguments += [*_input_format(info), "-i", "pipe:0", *_stream_options(info)]
     delay = delay_samples(info.container, info.subtype, is_late=offset_seconds > 0)
     is_endless = not (info.frames or info.has_exact_length)  # a pipe, which promises no length
     if delay and (info.frames > delay or is_endless):
         arguments += ["-af", f"atrim=start_sample={delay}"]
     return arguments
+
+
+def _input_format(info: AudioFileInfo) -> list[str]:
+    layout = layout_for(info.subtype, info.channels, info.layout)
+    channels = ["-channel_layout", layout] if layout else ["-ac", str(info.channels)]
+    return ["-f", "f32le", "-ar", str(info.sample_rate_hz), *channels]
 
 
 def _streams(info: AudioFileInfo) -> list[int]:

@@ -95,6 +95,21 @@ def test_a_lossless_copy_has_the_very_samples_and_bits(suffix, options, tmp_path
     assert np.array_equal(samples_of(before), samples_of(after))
 
 
+@pytest.mark.parametrize("codec", ["libvorbis", "libopus"])
+@pytest.mark.parametrize(("seconds", "gain"), [(2, 0), (0.05, 1), (0.005, 1)])
+@pytest.mark.parametrize("suffix", ["mka", "webm"])
+def test_a_sound_of_a_bit_rate_that_its_codec_lacks_is_written(
+    suffix, codec, seconds, gain, tmp_path, encode
+):
+    options = ("-af", f"volume={gain}", "-c:a", codec)
+    source = encode(f"in.{suffix}", *options, seconds=seconds)
+    before, after = copy(source, tmp_path / f"out.{suffix}")
+    assert after.subtype == before.subtype
+    first, second = samples_of(before), samples_of(after)
+    assert abs(second.shape[1] - first.shape[1]) <= LONGEST_CODEC_FRAME
+    assert np.abs(second).max() <= 2 * np.abs(first).max() + 1e-4
+
+
 def test_a_live_recording_without_a_length_is_read_to_its_end(tmp_path, noisy_file):
     path = tmp_path / "live.webm"
     path.write_bytes(ffmpeg("-i", noisy_file, "-c:a", "libopus", "-f", "webm", "pipe:1"))
