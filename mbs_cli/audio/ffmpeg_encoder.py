@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mbs_cli.audio.codec_limits import layout_for, written_rate_hz
 from mbs_cli.audio.ffmpeg import file_address, input_options, start
-from mbs_cli.audio.ffmpeg_muxers import HOLDS_COVERS, delay_samples, encoder_options
+from mbs_cli.audio.ffmpeg_bit_rate import usable_bit_rate
+from mbs_cli.audio.ffmpeg_covers import attached_covers
+from mbs_cli.audio.ffmpeg_muxers import (
+    ATTACHES_COVERS,
+    HOLDS_COVERS,
+    delay_samples,
+    demuxer_of,
+    encoder_options,
+)
+from mbs_cli.audio.ffmpeg_probe import rate_and_channels
 from mbs_cli.audio.file_info import AudioFileInfo
 from mbs_cli.audio.tags import ffmpeg_options
 from mbs_cli.audio.write_errors import disk_full
@@ -25,9 +36,15 @@ class FfmpegEncoder:
     """
 
     def __init__(self, partial: Path, info: AudioFileInfo, target: Path) -> None:
+        bit_rate = usable_bit_rate(info, _input_format(info), target)
+        self._info = info = replace(info, bit_rate=bit_rate)
+        self._partial = partial
         self._target = target
         with ExitStack() as opening:
-            arguments = _arguments(partial, info)
+            arguments = _arguments(info)
+            if info.container in ATTACHES_COVERS:
+                arguments += opening.enter_context(attached_covers(info, len(_streams(info))))
+            arguments += ["-f", info.container, file_address(partial)]
             self._process = opening.enter_context(start("ffmpeg", arguments, target, is_fed=True))
             self._opened = opening.pop_all()
 
@@ -39,13 +56,30 @@ class FfmpegEncoder:
             raise self._failure() from error
 
     def finish(self) -> None:
-        """End the file; it is complete if nothing is raised."""
+        """End the file; it is complete, and has what `info` promises, if nothing is raised."""
         try:
             self._process.stdin.close()
         except BrokenPipeError as error:
             raise self._failure() from error
         if not self._process.succeeds():
             raise self._failure()
+        self._check_kept()
+
+    def _check_kept(self) -> None:
+        """See that ffmpeg changed neither rate nor channels: it does where a codec lacks them.
+
+        What is too short for a whole frame of the codec leaves nothing to be seen.
+        """
+        info = self._info
+        expected = written_rate_hz(info.subtype, info.sample_rate_hz), info.channels
+        found = rate_and_channels(self._partial, demuxer_of(info.container))
+        if found not in (None, expected):
+            raise AudioError(
+                f"{self._target}: {info.subtype} in {info.container} came out with {found[1]} "
+                f"channels at {found[0]} Hz, expected {expected[1]} channels at {expected[0]} Hz",
+                "choose another --format or --subtype, such as wav, --channels mono, or another "
+                "--sample-rate",
+            )
 
     def _failure(self) -> AudioError:
         reason = self._process.reason()
@@ -61,34 +95,52 @@ class FfmpegEncoder:
         self._opened.close()
 
 
-def _arguments(partial: Path, info: AudioFileInfo) -> list[str]:
+def _arguments(info: AudioFileInfo) -> list[str]:
     arguments = ["-nostdin", "-v", "error", "-xerror", "-y"]
     offset_seconds = info.media.offset_seconds if info.media and info.keeps_video else 0.0
     if offset_seconds:
         arguments += ["-itsoffset", f"{offset_seconds:.6f}"]
-    arguments += ["-f", "f32le", "-ar", str(info.sample_rate_hz), "-ac", str(info.channels)]
-    arguments += ["-i", "pipe:0", *_stream_options(info)]
+    arguments += [*_input_format(info), "-i", "pipe:0", *_stream_options(info)]
     delay = delay_samples(info.container, info.subtype, is_late=offset_seconds > 0)
-    if info.frames > delay > 0:
+    is_endless = not (info.frames or info.has_exact_length)  # a pipe, which promises no length
+    if delay and (info.frames > delay or is_endless):
         arguments += ["-af", f"atrim=start_sample={delay}"]
-    return [*arguments, "-f", info.container, file_address(partial)]
+    return arguments
+
+
+def _input_format(info: AudioFileInfo) -> list[str]:
+    layout = layout_for(info.subtype, info.channels, info.layout)
+    channels = ["-channel_layout", layout] if layout else ["-ac", str(info.channels)]
+    return ["-f", "f32le", "-ar", str(info.sample_rate_hz), *channels]
+
+
+def _streams(info: AudioFileInfo) -> list[int]:
+    """The streams of the source that the output has, the enhanced one among them."""
+    media = info.media
+    if media is None:
+        return []
+    covers = {cover.stream for cover in media.covers}
+    wanted = {media.sound}
+    if info.container in HOLDS_COVERS:
+        wanted |= covers
+    if info.keeps_video:
+        wanted |= set(media.streams) - covers
+    return sorted(wanted)
 
 
 def _stream_options(info: AudioFileInfo) -> list[str]:
-    """Which streams the output has: the enhanced one in its place among those that are copied."""
+    """The enhanced stream in its place among those that are copied."""
     media = info.media
     if media is None:
-        encoder = encoder_options(info.subtype, info.bits, info.bit_rate, 0)
-        return [*ffmpeg_options(info.tags), *encoder]
-    covers = media.covers if info.container in HOLDS_COVERS else ()
-    wanted = {media.sound, *covers}
-    if info.keeps_video:
-        wanted |= set(media.streams) - set(media.covers)
-    kept = sorted(wanted)
+        return [*ffmpeg_options(info.tags), *_encoder_options(info, 0)]
+    kept = _streams(info)
     options = input_options(info.path)
-    for stream in kept:
+    for place, stream in enumerate(kept):
         options += ["-map", "0:0" if stream == media.sound else f"1:{stream}"]
-    place = kept.index(media.sound)
-    options += ["-map_metadata", "1", f"-map_metadata:s:{place}", f"1:s:{media.sound}"]
-    options += ["-map_chapters", "1", "-c", "copy"]
-    return options + encoder_options(info.subtype, info.bits, info.bit_rate, place)
+        options += [f"-map_metadata:s:{place}", f"1:s:{stream}"]  # told of one, told of all
+    options += ["-map_metadata", "1", "-map_chapters", "1", "-c", "copy"]
+    return options + _encoder_options(info, kept.index(media.sound))
+
+
+def _encoder_options(info: AudioFileInfo, stream: int) -> list[str]:
+    return encoder_options(info.subtype, info.channels, info.bits, info.bit_rate, stream)

@@ -6,6 +6,7 @@ Everything in its answer comes from the file and is checked before use.
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -16,11 +17,24 @@ from mbs_cli.audio.tags import from_ffmpeg
 from mbs_cli.errors import AudioError
 
 _ENTRIES = (
-    "stream=index,codec_type,codec_name,sample_rate,channels,bit_rate,bits_per_raw_sample,"
-    "duration_ts,duration,time_base,start_time:stream_disposition=attached_pic:"
+    "stream=index,codec_type,codec_name,sample_rate,channels,channel_layout,bit_rate,"
+    "bits_per_raw_sample,duration_ts,duration,time_base,start_time:stream_disposition=attached_pic:"
+    "stream_tags=filename:"
     "format=format_name,duration,start_time,bit_rate:format_tags"
 )
 _COPIED_TYPES = ("video", "audio", "subtitle", "attachment")
+_LONGEST_NAME = 255
+# A layout has a name, such as 5.1(side), or its channels are told: 3 channels (FL+FR+BC).
+_LAYOUT = re.compile(r"(?:\d+ channels \()?([\w.]+(?:\([\w-]+\))?|\w+(?:\+\w+)+)\)?")
+
+
+@dataclass(frozen=True)
+class Cover:
+    """A still picture of an audio file."""
+
+    stream: int  # its index in the file
+    codec: str
+    name: str  # of the file that it was attached as, "" if it was not
 
 
 @dataclass(frozen=True)
@@ -30,7 +44,7 @@ class Media:
     sound: int  # the enhanced stream's index in the file
     offset_seconds: float  # from the start of the file to the start of the sound
     streams: tuple[int, ...]  # in the file's order, what a copy of the whole file would hold
-    covers: tuple[int, ...]  # those that are a still picture of an audio file
+    covers: tuple[Cover, ...]  # those that are no film
     has_video: bool
 
 
@@ -42,6 +56,7 @@ class Probe:
     codec: str
     sample_rate_hz: int
     channels: int
+    layout: str  # of the channels, "" where not known
     frames: int
     has_exact_length: bool  # the last `frames` are known to the sample
     bits: int  # of a lossless codec, else 0
@@ -75,6 +90,18 @@ def probe(path: Path) -> Probe:
         ) from error
 
 
+def rate_and_channels(path: Path, demuxer: str) -> tuple[int, int] | None:
+    """The sample rate in Hz and the channels of a file's first sound, None if it has none."""
+    arguments = ["-v", "error", "-f", demuxer, "-select_streams", "a:0"]
+    arguments += ["-show_entries", "stream=sample_rate,channels", "-of", "json"]
+    with start("ffprobe", [*arguments, *input_options(path)], path) as process:
+        answer = process.stdout.read()
+        process.succeeds()
+    for stream in json.loads(answer.decode(errors="replace") or "{}").get("streams", []):
+        return int(stream.get("sample_rate", 0)), int(stream.get("channels", 0))
+    return None
+
+
 def _describe(
     path: Path,
     container: dict[str, Any],
@@ -97,6 +124,7 @@ def _describe(
         codec=sound["codec_name"],
         sample_rate_hz=rate_hz,
         channels=channels,
+        layout=_layout(sound),
         frames=round(seconds * rate_hz),
         has_exact_length="duration_ts" in sound and sound["time_base"] == f"1/{rate_hz}",
         bits=int(sound.get("bits_per_raw_sample", 0)),
@@ -106,18 +134,32 @@ def _describe(
     )
 
 
+def _layout(sound: dict[str, Any]) -> str:
+    told = _LAYOUT.fullmatch(sound.get("channel_layout", ""))
+    return "" if told is None or told[1] == "unknown" else told[1]
+
+
 def _media(
     container: dict[str, Any], streams: list[dict[str, Any]], sound: dict[str, Any]
 ) -> Media:
-    covers = [item["index"] for item in streams if item["disposition"]["attached_pic"]]
+    covers = [_cover(item) for item in streams if item["disposition"]["attached_pic"]]
+    pictures = {cover.stream for cover in covers}
     offset = float(sound.get("start_time", 0)) - float(container.get("start_time", 0))
     return Media(
         sound=sound["index"],
         offset_seconds=offset,
         streams=tuple(s["index"] for s in streams if s.get("codec_type") in _COPIED_TYPES),
         covers=tuple(covers),
-        has_video=any(s.get("codec_type") == "video" and s["index"] not in covers for s in streams),
+        has_video=any(
+            s.get("codec_type") == "video" and s["index"] not in pictures for s in streams
+        ),
     )
+
+
+def _cover(stream: dict[str, Any]) -> Cover:
+    name = stream.get("tags", {}).get("filename", "")
+    is_usable = len(name) <= _LONGEST_NAME
+    return Cover(stream["index"], stream.get("codec_name", ""), name if is_usable else "")
 
 
 def _told(

@@ -26,8 +26,8 @@ def read_ffmpeg_blocks(info: AudioFileInfo, block_frames: int) -> Generator[Samp
     """
     assert info.media is not None
     arguments = ["-nostdin", "-v", "error", "-xerror", *input_options(info.path)]
-    arguments += ["-map", f"0:{info.media.sound}", "-af", "aresample=async=1"]
-    arguments += ["-ar", str(info.sample_rate_hz), "-ac", str(info.channels)]
+    arguments += ["-map", f"0:{info.media.sound}", "-ar", str(info.sample_rate_hz)]
+    arguments += _channel_options(info)
     given = 0
     with start("ffmpeg", [*arguments, "-f", "f32le", "pipe:1"], info.path) as process:
         while raw := process.stdout.read(block_frames * info.channels * _BYTES):
@@ -41,6 +41,16 @@ def read_ffmpeg_blocks(info: AudioFileInfo, block_frames: int) -> Generator[Samp
             raise _damaged(info, given, process.reason())
         if "prematurely" in process.log() or _is_short(info, given):
             raise _damaged(info, given, "the file is cut short")
+
+
+def _channel_options(info: AudioFileInfo) -> list[str]:
+    """The arguments that give the same channels throughout, also where a broadcast changes them.
+
+    Told their number alone, ffmpeg would mix them into the layout that it takes by itself.
+    """
+    if not info.layout:
+        return ["-af", "aresample=async=1", "-ac", str(info.channels)]
+    return ["-af", f"aresample=async=1,aformat=channel_layouts={info.layout}"]
 
 
 def _samples(raw: bytes, channels: int) -> Samples:

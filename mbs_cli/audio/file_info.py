@@ -38,6 +38,7 @@ class AudioFileInfo:
     subtype: str  # PCM_16, FLOAT, VORBIS, ..., or a codec of ffmpeg: aac, opus, ...
     endian: str = "FILE"
     tags: dict[str, str] = field(default_factory=dict)  # title, artist, ... as libsndfile knows
+    layout: str = ""  # where the channels belong, as ffmpeg calls it; "" where not known
     bits: int = 0  # of a lossless codec of ffmpeg
     bit_rate: int = 0  # of a lossy one; 0 leaves it to ffmpeg
     has_exact_length: bool = True  # `frames` is more than an estimate
@@ -184,6 +185,7 @@ def _probed_info(path: Path) -> AudioFileInfo:
         container=muxer_of(found.demuxer, path.suffix),
         subtype=found.codec,
         tags=found.tags,
+        layout=found.layout,
         bits=found.bits,
         bit_rate=found.bit_rate,
         has_exact_length=found.has_exact_length,

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from mbs_cli.audio.ffmpeg import convert_hint
 from mbs_cli.audio.file_info import AudioFileInfo, native_name
+from mbs_cli.audio.id3 import id3_tag, prepend
 from mbs_cli.audio.write_errors import disk_full
 from mbs_cli.errors import AudioError
 
@@ -55,12 +56,14 @@ class NativeEncoder:
                 "choose another --format, such as wav, --subtype or --sample-rate, or "
                 + convert_hint(info.path),
             ) from error
-        self._tag(info)
+        self._id3 = b""
+        if info.container == "MP3":  # libsndfile would write UTF-8 as Latin-1
+            self._id3 = id3_tag(info.tags)
+        else:
+            self._tag(info)
 
     def _tag(self, info: AudioFileInfo) -> None:
         for name, value in info.tags.items():
-            if info.container == "MP3" and not value.isascii():
-                continue  # libsndfile would write its UTF-8 as Latin-1
             with suppress(soundfile.LibsndfileError):  # a container without such a tag
                 setattr(self._sound, name, value)
 
@@ -84,6 +87,7 @@ class NativeEncoder:
             raise disk_full(self._target) from error
         if written < self._frames:
             raise disk_full(self._target)
+        prepend(self._partial, self._id3)
 
     def release(self) -> None:
         """Close the file."""

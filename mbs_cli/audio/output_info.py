@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import soundfile
 
+from mbs_cli.audio.codec_limits import kept_rate_hz, rates_hz
 from mbs_cli.audio.ffmpeg import convert_hint
-from mbs_cli.audio.ffmpeg_muxers import MUXERS
+from mbs_cli.audio.ffmpeg_muxers import MUXERS, codec_of
 from mbs_cli.audio.file_info import AudioFileInfo
 from mbs_cli.audio.output_format import FORMATS, OutputFormat
 from mbs_cli.audio.resampling import resampled_length
@@ -36,22 +37,40 @@ def describe_output(
 
     Raises AudioError for a format that is not written.
     """
-    rate_hz = wanted.sample_rate_hz or info.sample_rate_hz
     output = replace(
         info,
-        sample_rate_hz=rate_hz,
         channels=channels or info.channels,
-        frames=resampled_length(info.frames, info.sample_rate_hz, rate_hz),
+        layout=info.layout if channels in (None, info.channels) else "",
         keeps_video=wanted.video and info.media is not None and info.media.has_video,
     )
     if wanted.container is not None:
         output = _in_container(output, wanted.container)
     if wanted.subtype is not None:
         is_native = output.container not in MUXERS
-        subtype = wanted.subtype.upper() if is_native else wanted.subtype.lower()
+        subtype = wanted.subtype.upper() if is_native else codec_of(wanted.subtype.lower())
         output = replace(output, subtype=subtype, bit_rate=0)
     _check_writable(output, wanted)
-    return output
+    return _at_rate(output, wanted)
+
+
+def rate_note(info: AudioFileInfo, output: AudioFileInfo, wanted: OutputFormat) -> str:
+    """What to say of a sample rate that nobody asked for, "" if it is the input's."""
+    if wanted.sample_rate_hz is not None or output.sample_rate_hz == info.sample_rate_hz:
+        return ""
+    return f"{output.sample_rate_hz} Hz: {output.subtype} has no {info.sample_rate_hz} Hz"
+
+
+def _at_rate(info: AudioFileInfo, wanted: OutputFormat) -> AudioFileInfo:
+    codec = info.subtype.lower()
+    rate_hz = wanted.sample_rate_hz or kept_rate_hz(codec, info.sample_rate_hz)
+    held = rates_hz(codec)
+    if held and rate_hz not in held:
+        raise AudioError(
+            f"{info.path}: {info.subtype} has no sample rate of {rate_hz} Hz",
+            f"give one that it has with --sample-rate: {', '.join(map(str, held))}",
+        )
+    frames = resampled_length(info.frames, info.sample_rate_hz, rate_hz)
+    return replace(info, sample_rate_hz=rate_hz, frames=frames)
 
 
 def _in_container(info: AudioFileInfo, name: str) -> AudioFileInfo:

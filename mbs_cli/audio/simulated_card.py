@@ -33,7 +33,8 @@ class SimulatedCard:
         if os.path.exists(target):  # noqa: PTH110 - that one may raise
             raise UsageError(f"--output {target}: exists already", "choose another name")
         self._info = read_info(source)
-        self._output = describe_output(self._info, format_of_name(target, OutputFormat()))
+        as_it_is = OutputFormat(sample_rate_hz=self._info.sample_rate_hz)
+        self._output = describe_output(self._info, format_of_name(target, as_it_is))
         self._target = target
         self.sample_rate_hz = self._info.sample_rate_hz
         self.channels = self._info.channels

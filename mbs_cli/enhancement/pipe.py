@@ -9,7 +9,7 @@ from pathlib import Path
 from mbs_cli.audio.file_info import AudioFileInfo, read_info
 from mbs_cli.audio.native_encoder import most_frames_of
 from mbs_cli.audio.output_format import OutputFormat
-from mbs_cli.audio.output_info import describe_output
+from mbs_cli.audio.output_info import describe_output, rate_note
 from mbs_cli.audio.pcm import PcmFormat
 from mbs_cli.audio.pipe_format import describe_pipe, format_of_name
 from mbs_cli.audio.pipe_reader import PipeReader
@@ -121,6 +121,7 @@ class _Route:
         self._sound = sound
         self._info = info = sound.info
         self._treatment = treatment
+        self._wanted = wanted
         self._failure: AudioError | None = None
         self._name = target if isinstance(target, Path) else STDOUT
         self._most_frames: int | None = None
@@ -156,8 +157,13 @@ class _Route:
             seconds,
             writer.clipped_samples,
             writer.gain_db,
-            writer.note or ("" if seconds else "no samples"),
+            self._note(writer.note),
         )
+
+    def _note(self, note: str) -> str:
+        empty = "" if self._sound.seconds else "no samples"
+        rate = rate_note(self._info, self._output, self._wanted)
+        return "; ".join(filter(None, [note, empty, rate]))
 
     def _enhanced(self, model: BoundedModel) -> Iterator[Samples]:
         """The enhanced blocks that the target has room for."""

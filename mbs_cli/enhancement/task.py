@@ -9,7 +9,7 @@ from pathlib import Path
 
 from mbs_cli.audio.file_info import AudioFileInfo, read_info
 from mbs_cli.audio.output_format import ClipPolicy, OutputFormat
-from mbs_cli.audio.output_info import describe_output
+from mbs_cli.audio.output_info import describe_output, rate_note
 from mbs_cli.enhancement.plan import Plan
 from mbs_cli.enhancement.report import FileReport, Status
 from mbs_cli.enhancement.treatment import Treatment
@@ -24,7 +24,12 @@ class Task:
     target: Path
     output: AudioFileInfo  # what the target is to be
     treatment: Treatment
-    clip: ClipPolicy
+    wanted: OutputFormat
+
+    @property
+    def clip(self) -> ClipPolicy:
+        """What happens to samples past full scale."""
+        return self.wanted.clip
 
     @property
     def channel_seconds(self) -> float:
@@ -39,6 +44,7 @@ class Task:
 
     def done(self, clipped_samples: int = 0, gain_db: float = 0.0, note: str = "") -> FileReport:
         """The report of a success."""
+        rate = rate_note(self.info, self.output, self.wanted)
         picture = "the picture was left out, --video keeps it" if self.loses_picture else ""
         return FileReport(
             self.info.path,
@@ -47,7 +53,7 @@ class Task:
             self.info.seconds,
             clipped_samples,
             gain_db,
-            "; ".join(filter(None, [note, picture])),
+            "; ".join(filter(None, [note, rate, picture])),
         )
 
     def failed(self, error: MbsError) -> FileReport:
@@ -72,6 +78,6 @@ def open_tasks(
             info = read_info(job.source)
             channels = treatment.channels_out(info.channels)
             output = describe_output(info, wanted, channels)
-            yield Task(info, job.target, output, treatment, wanted.clip)
+            yield Task(info, job.target, output, treatment, wanted)
         except MbsError as error:
             yield FileReport(job.source, job.target, Status.FAILED, failure=error)

@@ -95,6 +95,21 @@ def test_a_lossless_copy_has_the_very_samples_and_bits(suffix, options, tmp_path
     assert np.array_equal(samples_of(before), samples_of(after))
 
 
+@pytest.mark.parametrize("codec", ["libvorbis", "libopus"])
+@pytest.mark.parametrize(("seconds", "gain"), [(2, 0), (0.05, 1), (0.005, 1)])
+@pytest.mark.parametrize("suffix", ["mka", "webm"])
+def test_a_sound_of_a_bit_rate_that_its_codec_lacks_is_written(
+    suffix, codec, seconds, gain, tmp_path, encode
+):
+    options = ("-af", f"volume={gain}", "-c:a", codec)
+    source = encode(f"in.{suffix}", *options, seconds=seconds)
+    before, after = copy(source, tmp_path / f"out.{suffix}")
+    assert after.subtype == before.subtype
+    first, second = samples_of(before), samples_of(after)
+    assert abs(second.shape[1] - first.shape[1]) <= LONGEST_CODEC_FRAME
+    assert np.abs(second).max() <= 2 * np.abs(first).max() + 1e-4
+
+
 def test_a_live_recording_without_a_length_is_read_to_its_end(tmp_path, noisy_file):
     path = tmp_path / "live.webm"
     path.write_bytes(ffmpeg("-i", noisy_file, "-c:a", "libopus", "-f", "webm", "pipe:1"))
@@ -113,7 +128,7 @@ def test_tags_cover_and_chapters_stay(tmp_path, encode):
     ffmpeg("-i", plain, "-i", picture, "-map", 0, "-map", 1, "-c", "copy",
            "-disposition:v", "attached_pic", source)  # fmt: skip
     target = tmp_path / "out.m4a"
-    assert copy(source, target)[1].media.covers == (1,)
+    assert [cover.stream for cover in copy(source, target)[1].media.covers] == [1]
     described = ffprobe(target, "format_tags=title,artist")
     assert "title=\u00fcber" in described
     assert "artist=A" in described
@@ -132,7 +147,8 @@ def picture_of(path):
 def test_the_picture_of_a_video_stays_bit_for_bit_and_in_time(suffix, tmp_path, noisy_file):
     source, target = tmp_path / f"in.{suffix}", tmp_path / f"out.{suffix}"
     ffmpeg("-f", "lavfi", "-i", "testsrc=d=3:s=64x48:r=25", "-itsoffset", "0.4", "-i", noisy_file,
-           "-c:v", "mpeg4", "-c:a", "aac", "-metadata:s:a", "language=fra", source)  # fmt: skip
+           "-c:v", "mpeg4", "-c:a", "aac", "-metadata:s:a", "language=fra",
+           "-metadata:s:v", "language=ita", source)  # fmt: skip
     before, after = copy(source, target, OutputFormat(video=True))
     assert picture_of(source) == picture_of(target)
     assert before.media.has_video
@@ -141,7 +157,10 @@ def test_the_picture_of_a_video_stays_bit_for_bit_and_in_time(suffix, tmp_path, 
     assert after.media.offset_seconds == pytest.approx(before.media.offset_seconds, abs=0.03)
     assert before.media.offset_seconds > 0.3
     assert lag(samples_of(after), samples_of(before)) == 0
-    assert "fra" in ffprobe(target, "stream_tags=language")
+    assert ffprobe(target, "stream_tags=language").split() == [
+        "TAG:language=ita",
+        "TAG:language=fra",
+    ]
     assert not copy(source, tmp_path / f"sound.{suffix}")[1].media.has_video
 
 

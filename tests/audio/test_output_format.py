@@ -51,6 +51,7 @@ def convert(source, target, **wanted):
         ("FLAC", "PCM_24"),
         ("OGG", "VORBIS"),
         ("CAF", "PCM_16"),
+        ("MP3", "MPEG_LAYER_III"),
     ],
 )
 def test_tags_stay(container, subtype, tagged, tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
@@ -14,8 +15,14 @@ import numpy as np
 import pytest
 import soundfile
 
+from mbs_cli.audio.file_info import read_info
+from mbs_cli.audio.output_format import OutputFormat
 from mbs_cli.audio.pcm import PcmFormat
+from mbs_cli.audio.reader import read_blocks
 from mbs_cli.audio.wav_stream import make_header
+from mbs_cli.enhancement.engine import Engine
+from mbs_cli.enhancement.pipe import enhance_pipe
+from mbs_cli.enhancement.treatment import Treatment
 
 MONO = PcmFormat(16_000, 1, "FLOAT")
 
@@ -112,6 +119,28 @@ def test_ffmpeg_on_both_sides(tmp_path, small_checkpoint, noisy_file):
     )
     assert result.returncode == 0, result.stderr
     assert soundfile.info(tmp_path / "out.flac").frames == 16_000
+
+
+@pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="needs ffmpeg")
+@pytest.mark.parametrize("frames", [None, 32_000])
+def test_a_pipe_into_aac_is_not_late(frames, tmp_path, passthrough, noisy_speech):
+    from scipy.signal import correlate
+
+    speech = noisy_speech[:32_000]
+    stream = io.BytesIO(make_header(MONO, frames) + MONO.encode(speech[None]))
+    enhance_pipe(
+        stream,
+        tmp_path / "out.aac",
+        Engine(passthrough),
+        treatment=Treatment(),
+        output_format=OutputFormat(),
+        on_event=lambda event: None,
+    )
+    found = np.concatenate(list(read_blocks(read_info(tmp_path / "out.aac"), 8_000)), axis=1)[0]
+    assert len(found) == pytest.approx(len(speech), abs=2 * 1_024)
+    length = min(len(found), len(speech))
+    late = correlate(found[:length], speech[:length], mode="same")
+    assert late.argmax() == length // 2
 
 
 def test_an_endless_stream_comes_back_at_once_and_ends_quietly_with_its_reader(start, noisy_speech):
