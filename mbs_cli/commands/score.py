@@ -200,6 +200,8 @@ def _write(
                 write(comparison, target)
         except MbsError as error:
             yield error
+        except BrokenPipeError:
+            yield MbsError(f"{target}: its reader has gone")
 
 
 def _write_csv(comparison: Comparison, target: str) -> None:

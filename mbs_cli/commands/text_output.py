@@ -32,7 +32,8 @@ def check_target(target: str | Path) -> None:
 def write_text(target: str, text: str) -> None:
     """To standard output, to a pipe or device, or to a file that is never half written.
 
-    Links are followed. Raises UsageError for what cannot be written.
+    Links are followed. Raises UsageError for what cannot be written, and BrokenPipeError if nobody
+    reads standard output any more.
 
     Bytes of a file's name that are not UTF-8 are written as escapes, the way JSON has them.
     """
@@ -46,6 +47,8 @@ def write_text(target: str, text: str) -> None:
         else:
             with atomic_file(path.resolve()) as partial:
                 partial.write_bytes(content)
+    except BrokenPipeError:
+        raise
     except OSError as error:
         place = "standard output" if target == STDOUT else target
         raise UsageError(
