@@ -4,14 +4,17 @@
 
 Of runs that go on from each other, the mean is often better than any of them (Wortsman et al.,
 "Model soups", arXiv 2203.05482): what the last steps add to the weights is partly noise. It is a
-start for `mbs train --init`.
+start for `mbs train --init`. A path given twice weighs twice; what is a mean already counts as what
+it is made of.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -33,12 +36,41 @@ def main() -> None:
     mean = {name: torch.stack([state[name] for state in states]).mean(0) for name in states[0]}
     model.load_state_dict(mean)
     sources = {source["name"]: source for _, other in loaded for source in other.sources}
-    facts = [
-        {"sha256": file_sha256(path)} | other.training
+    parts = merged(
+        scaled(part, 1 / len(loaded))
         for path, (_, other) in zip(options.checkpoints, loaded, strict=True)
-    ]
-    mean_info = CheckpointInfo(info.preset, {"mean_of": facts}, list(sources.values()))
+        for part in parts_of({"sha256": file_sha256(path)} | other.training)
+    )
+    mean_info = CheckpointInfo(info.preset, {"mean_of": parts}, list(sources.values()))
     save_checkpoint(options.out, model, mean_info)
+
+
+def parts_of(training: dict[str, Any]) -> list[dict[str, Any]]:
+    """The trained checkpoints that one is the mean of, with their shares; itself, if of none."""
+    if "mean_of" not in training:
+        return [training if "share" in training else training | {"share": 1.0}]
+    inner = training["mean_of"]
+    return [
+        scaled(part, 1.0 if "share" in entry else 1 / len(inner))
+        for entry in inner
+        for part in parts_of(entry)
+    ]
+
+
+def scaled(part: dict[str, Any], factor: float) -> dict[str, Any]:
+    """The same checkpoint with another share."""
+    return part | {"share": part["share"] * factor}
+
+
+def merged(parts: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Every checkpoint once, with the sum of its shares."""
+    by_hash: dict[str, dict[str, Any]] = {}
+    for part in parts:
+        known = by_hash.setdefault(part["sha256"], part | {"share": 0.0})
+        known["share"] += part["share"]
+    for part in by_hash.values():
+        part["share"] = round(part["share"], 6)
+    return list(by_hash.values())
 
 
 if __name__ == "__main__":
