@@ -236,7 +236,10 @@ class _Run:
 
     def _timed_step(self) -> None:
         started, processor_started = time.monotonic(), time.process_time()
-        clips = next(self.batches)
+        try:
+            clips = next(self.batches)
+        except (EOFError, ConnectionError) as error:  # in the middle of a clip
+            raise RuntimeError(f"{_WORKER} ended: {error!r}") from error
         self.window.waited += time.monotonic() - started
         result = self.steps.step(clips, self.share)
         if result.is_finite:
