@@ -258,9 +258,10 @@ def test_ctrl_c_ends_at_once_and_writes_what_was_scored(tmp_path):
 @pytest.mark.parametrize("option", [(), ("--csv", "-")])
 def test_a_full_standard_output_costs_no_file(run_mbs, tmp_path, option):
     outputs = (*option, "--json", "all.json", "--html", "all.html")
+    pair = (side / "en_babble_5db.flac" for side in (CLEAN, NOISY))
     with Path("/dev/full").open("w") as full:
         result = run_mbs(
-            *("score", CLEAN, NOISY, *QUICK, *outputs),
+            *("score", *pair, *QUICK, *outputs),
             capture_output=False,
             stdout=full,
             stderr=subprocess.PIPE,
