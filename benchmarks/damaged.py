@@ -17,24 +17,23 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
+from mbs_cli.audio.parameters import SAMPLE_RATE_HZ
 from mbs_cli.audio.samples import Samples
 from mbs_cli.data.augmentation import in_room, through_codec
 from mbs_cli.data.mixing import within_full_scale
-
-RATE_HZ = 16_000
 
 
 def read(path: Path) -> Samples:
     """Samples (S,) of a mono file at 16 kHz."""
     samples, rate_hz = soundfile.read(path, dtype="float32")
-    if rate_hz != RATE_HZ or samples.ndim != 1:
-        raise SystemExit(f"{path}: expected one channel at {RATE_HZ} Hz")
+    if rate_hz != SAMPLE_RATE_HZ or samples.ndim != 1:
+        raise SystemExit(f"{path}: expected one channel at {SAMPLE_RATE_HZ} Hz")
     return np.asarray(samples)
 
 
 def write(path: Path, samples: Samples) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    soundfile.write(path, samples, RATE_HZ)
+    soundfile.write(path, samples, SAMPLE_RATE_HZ)
 
 
 def pairs(clean: Path, noisy: Path) -> Iterator[tuple[str, Samples, Samples]]:

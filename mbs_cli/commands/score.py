@@ -89,7 +89,7 @@ def score(
     left out of the means. The exit code is 1 if files are missing, unreadable, or differ in
     length (--trim) or channels.
     """
-    from mbs_cli.commands.score_display import open_display, print_findings, print_tables
+    from mbs_cli.commands.score_display import open_display
     from mbs_cli.scoring.systems import score_systems
 
     _check_outputs(csv, as_json, html)
@@ -111,17 +111,7 @@ def score(
             command=shlex.join(["mbs", *sys.argv[1:]]),
             on_scored=on_scored,
         )
-    failures: list[MbsError] = []
-    try:
-        print_findings(comparison)
-        if STDOUT not in (csv, as_json):
-            print_tables(comparison)
-            sys.stdout.flush()
-    except OSError as error:
-        give_up_stdout()
-        failures.append(UsageError(f"standard output: cannot be written ({error.strerror})"))
-    finally:  # a reader that went away costs no file
-        failures += _write(comparison, csv, as_json, html)
+    failures = _give_out(comparison, csv, as_json, html)
     for failure in failures:
         print_error(failure)
     if not comparison.is_complete:
@@ -187,6 +177,26 @@ def _weights_file(text: str, model: str) -> Path:
             "name the file in it, e.g. best.safetensors, or one that mbs models lists",
         )
     return path
+
+
+def _give_out(
+    comparison: Comparison, csv: str | None, as_json: str | None, html: Path | None
+) -> list[MbsError]:
+    """Show the tables and write every output; why any of them could not be."""
+    from mbs_cli.commands.score_display import print_findings, print_tables
+
+    failures: list[MbsError] = []
+    try:
+        print_findings(comparison)
+        if STDOUT not in (csv, as_json):
+            print_tables(comparison)
+            sys.stdout.flush()
+    except OSError as error:
+        give_up_stdout()
+        failures.append(UsageError(f"standard output: cannot be written ({error.strerror})"))
+    finally:  # a reader that went away costs no file
+        failures += _write(comparison, csv, as_json, html)
+    return failures
 
 
 def _write(

@@ -14,6 +14,7 @@ semicolons. To name files only `path` is needed; columns of the user's own stay.
 from __future__ import annotations
 
 import csv
+import functools
 import io
 import os
 from collections import defaultdict
@@ -173,15 +174,16 @@ class _Table:
 
         A user may have several rows for a file, such as one for each of its sentences.
         """
+        path = str(Path(row["path"]))
         own = (row.get(name, "") for name in self._names if name not in COLUMNS)
-        alike = self._by_facts[(str(Path(row["path"])), *own)]
+        alike = self._by_facts[(path, *own)]
         for earlier in alike:
             if _is_output(earlier, row.get("output", "")):
                 earlier.update(row)
                 return
         alike.append(row)
         self._rows.append(row)
-        self._by_path[str(Path(row["path"]))].append(row)
+        self._by_path[path].append(row)
 
     def listen(self, event: Event) -> None:
         """Add a line for a file that is finished, for every row of it."""
@@ -212,17 +214,19 @@ class _Table:
 
     def _lines(self, rows: Sequence[Row]) -> bytes:
         text = io.StringIO(newline="")
+        writer = functools.partial(
+            csv.DictWriter,
+            text,
+            self._names,
+            restval="",
+            lineterminator="\n",
+            delimiter=self._style.delimiter,
+        )
+        plain, quoted = writer(quoting=csv.QUOTE_MINIMAL), writer(quoting=csv.QUOTE_ALL)
         for row in rows:
             # A carriage return in a name ends a row for readers, and is not quoted by itself.
             has_return = any("\r" in value for value in row.values())
-            csv.DictWriter(
-                text,
-                self._names,
-                restval="",
-                lineterminator="\n",
-                delimiter=self._style.delimiter,
-                quoting=csv.QUOTE_ALL if has_return else csv.QUOTE_MINIMAL,
-            ).writerow(row)
+            (quoted if has_return else plain).writerow(row)
         return text.getvalue().encode("utf-8", "surrogateescape")
 
     @contextmanager
