@@ -14,7 +14,7 @@ import soundfile
 from rich.console import Console
 from rich.table import Table
 
-from mbs_cli.audio.parameters import N_FFT
+from mbs_cli.audio.parameters import FRAMES_16_MS, N_FFT
 from mbs_cli.device import limit_threads
 from mbs_cli.enhancement.latency import waiting_samples
 from mbs_cli.enhancement.loading import load_model
@@ -31,7 +31,7 @@ def print_delays() -> None:
     table = Table("rate", "held back", "with --pcs")
     for rate_hz in RATES_HZ:
         held = (
-            waiting_samples(rate_hz, rate_hz // 125, treatment=Treatment(pcs=pcs))
+            waiting_samples(rate_hz, rate_hz // 125, FRAMES_16_MS, treatment=Treatment(pcs=pcs))
             for pcs in (False, True)
         )
         table.add_row(f"{rate_hz} Hz", *(f"{1000 * samples / rate_hz:.0f} ms" for samples in held))

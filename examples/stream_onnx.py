@@ -1,9 +1,10 @@
 """Run an exported model without mbs and torch: python examples/stream_onnx.py MODEL.onnx NOISY OUT.
 
-MODEL.onnx is the stream form that `mbs export` writes, NOISY is mono at 16 kHz. One frame of 8 ms
+MODEL.onnx is the stream form that `mbs export` writes, NOISY is mono at 16 kHz. One frame
 goes through the model at a time, as a live program would do it; docs/onnx.md explains each step.
 """
 
+import json
 import os
 import sys
 
@@ -13,11 +14,12 @@ import soundfile
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # else it reports its use to Microsoft
 import onnxruntime
 
-N_FFT, HOP = 512, 128
-WINDOW = np.hanning(N_FFT + 1)[:-1]  # periodic Hann
-
 model_path, noisy_path, out_path = sys.argv[1:4]
 model = onnxruntime.InferenceSession(model_path, providers=["CPUExecutionProvider"])
+about = json.loads(model.get_modelmeta().custom_metadata_map["mbs"])
+N_FFT, HOP, kind = (about["model"]["stft"][name] for name in ("n_fft", "hop", "window"))
+HANN = np.hanning(N_FFT + 1)[:-1]  # periodic
+WINDOW = HANN if kind == "hann" else np.sqrt(HANN)
 noisy, rate = soundfile.read(noisy_path)
 if rate != 16000 or noisy.ndim != 1:
     sys.exit(f"{noisy_path}: expected mono at 16000 Hz")
@@ -29,7 +31,7 @@ state = {
     for entry in states
 }
 edge = np.zeros(N_FFT // 2)
-samples = np.concatenate([edge, noisy, edge])
+samples = np.concatenate([edge, noisy, np.zeros(-len(noisy) % HOP), edge])
 total, weights = np.zeros(len(samples)), np.full(len(samples), 1e-11)
 for start in range(0, len(samples) - N_FFT + 1, HOP):
     here = slice(start, start + N_FFT)

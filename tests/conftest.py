@@ -17,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from mbs_cli.audio.parameters import FRAMES_16_MS
 from mbs_cli.models.checkpoint import save_checkpoint
 from mbs_cli.models.checkpoint_info import CheckpointInfo
 from mbs_cli.models.config import PRESETS
@@ -34,6 +35,7 @@ class Passthrough(nn.Module):
     """A causal model that changes nothing: whatever differs afterwards was done by the code."""
 
     is_causal = True
+    framing = FRAMES_16_MS
 
     def __init__(self, gain: float = 1.0) -> None:
         super().__init__()

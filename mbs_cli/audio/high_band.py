@@ -12,22 +12,22 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from mbs_cli.audio.parameters import FRAMES_8_MS, N_FFT, SAMPLE_RATE_HZ
 from mbs_cli.audio.samples import Samples, silence
-from mbs_cli.audio.stft import HOP, N_FFT, SAMPLE_RATE_HZ
 
 LOWEST_HZ = 6_500
 _FIRST_BIN = LOWEST_HZ * N_FFT // SAMPLE_RATE_HZ
 _WINDOW = np.hanning(N_FFT + 1)[:-1].astype(np.float32)
 _SMOOTHING = np.array([1, 2, 3, 2, 1], dtype=np.float64) / 9  # 40 ms, centred
 _REACH = len(_SMOOTHING) // 2
-_FRAMES_PER_SECOND = SAMPLE_RATE_HZ / HOP
+_HOP, _FRAMES_PER_SECOND = FRAMES_8_MS.hop, FRAMES_8_MS.frames_per_second
 
 
 class HighBandGain:
     """Follows a noisy signal and its enhanced form at 16 kHz, in pieces of any length."""
 
     def __init__(self, channels: int) -> None:
-        # Zeros before the start, so that frame t is centred on sample t * HOP.
+        # Zeros before the start, so that frame t is centred on sample t * _HOP.
         self._pair = silence(2 * channels, N_FFT // 2)
         self._energies = np.zeros((2 * channels, _REACH))  # frames not smoothed yet, and before
         self._gains = np.ones((channels, 0))
@@ -38,11 +38,11 @@ class HighBandGain:
         ending = silence(self._pair.shape[0], N_FFT // 2 if last else 0)
         both = np.concatenate([noisy, enhanced])
         self._pair = np.concatenate([self._pair, both, ending], axis=1)
-        frames = max(0, (self._pair.shape[1] - N_FFT) // HOP + 1)
+        frames = max(0, (self._pair.shape[1] - N_FFT) // _HOP + 1)
         if frames:
-            energies = _high_energies(self._pair[:, : (frames - 1) * HOP + N_FFT])
+            energies = _high_energies(self._pair[:, : (frames - 1) * _HOP + N_FFT])
             self._energies = np.concatenate([self._energies, energies], axis=1)
-            self._pair = self._pair[:, frames * HOP :]
+            self._pair = self._pair[:, frames * _HOP :]
         if last:
             nothing = np.zeros((len(self._energies), _REACH))
             self._energies = np.concatenate([self._energies, nothing], axis=1)
@@ -81,7 +81,7 @@ class HighBandGain:
 
 def _high_energies(signal: Samples) -> NDArray[np.float64]:
     """Energy above `LOWEST_HZ` of each frame: (C, S) -> (C, T)."""
-    frames = sliding_window_view(signal, N_FFT, axis=1)[:, ::HOP] * _WINDOW
+    frames = sliding_window_view(signal, N_FFT, axis=1)[:, ::_HOP] * _WINDOW
     spectrum = np.fft.rfft(frames, axis=-1)[..., _FIRST_BIN:]
     energies: NDArray[np.float64] = (np.abs(spectrum).astype(np.float64) ** 2).sum(axis=-1)
     return energies

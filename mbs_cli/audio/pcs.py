@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from mbs_cli.audio.parameters import BINS
+from mbs_cli.audio.parameters import BINS, FRAMES_8_MS
 from mbs_cli.audio.stft import istft, stft
 
 # Weights by the critical-band importance function, each with the first bin (of 257 at 16 kHz)
@@ -58,7 +58,8 @@ def stretch_spectrum(spectrum: Tensor, rms: Tensor) -> Tensor:
 def stretch_waveform(samples: Tensor) -> Tensor:
     """The stretched samples (B, S) at the RMS level that they had; silence stays silence."""
     rms = samples.square().mean(1).sqrt()
-    stretched = istft(stretch_spectrum(stft(samples), rms), samples.shape[1])
+    spectrum = stretch_spectrum(stft(samples, FRAMES_8_MS), rms)
+    stretched = istft(spectrum, samples.shape[1], FRAMES_8_MS)
     louder = stretched.square().mean(1).sqrt()
     gain = torch.where(louder > 0, rms / louder, torch.ones_like(rms))
     return stretched * gain[:, None]

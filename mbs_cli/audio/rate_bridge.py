@@ -13,9 +13,9 @@ import numpy as np
 import soxr
 
 from mbs_cli.audio.high_band import HighBandGain
+from mbs_cli.audio.parameters import SAMPLE_RATE_HZ
 from mbs_cli.audio.resampling import SPARE_SAMPLES, resample_block
 from mbs_cli.audio.samples import SampleQueue, Samples, silence
-from mbs_cli.audio.stft import SAMPLE_RATE_HZ
 
 
 class RateBridge:

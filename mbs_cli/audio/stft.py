@@ -1,38 +1,38 @@
-"""The short-time Fourier transform that every model shares, as real tensors.
+"""The short-time Fourier transform of every framing, as real tensors.
 
 Letters: B batch, S samples, F = 257 frequency bins, T frames.
 
-Frame t is centred on sample t * HOP; beyond both ends the signal counts as zero, so that a file
-processed in blocks sees the very frames that the whole file does.
+Frame t is centred on sample t * hop; beyond both ends the signal counts as zero, so that a file
+processed in blocks sees the very frames that the whole file does. The last frame is centred on the
+end or after it, so that the last samples lie in as many frames as all others.
 """
 
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-from mbs_cli.audio.parameters import BINS, FRAMES_PER_SECOND, HOP, N_FFT, SAMPLE_RATE_HZ
-
-__all__ = ["BINS", "FRAMES_PER_SECOND", "HOP", "N_FFT", "SAMPLE_RATE_HZ", "istft", "stft"]
+from mbs_cli.audio.parameters import N_FFT, Framing
 
 
-def analysis_window(device: torch.device | None = None) -> Tensor:
-    """The periodic Hann window (N_FFT,), used for analysis and again for synthesis."""
-    return torch.hann_window(N_FFT, periodic=True, device=device)
+def analysis_window(framing: Framing, device: torch.device | None = None) -> Tensor:
+    """The window (N_FFT,) of a framing, used for analysis and again for synthesis."""
+    hann = torch.hann_window(N_FFT, periodic=True, device=device)
+    return hann if framing.window == "hann" else hann.sqrt()
 
 
-def frame_count(samples: int) -> int:
-    """How many frames `stft` makes of a signal of that many samples."""
-    return samples // HOP + 1
+def stft(samples: Tensor, framing: Framing) -> Tensor:
+    """Spectrum (B, F, T, 2), real and imaginary part last, of samples (B, S).
 
-
-def stft(samples: Tensor) -> Tensor:
-    """Spectrum (B, F, T, 2), real and imaginary part last, of samples (B, S); T = S // HOP + 1."""
+    T is `framing.frame_count(S)`.
+    """
+    padded = F.pad(samples.float(), (0, -samples.shape[-1] % framing.hop))
     spectrum = torch.stft(
-        samples.float(),
+        padded,
         N_FFT,
-        HOP,
-        window=analysis_window(samples.device),
+        framing.hop,
+        window=analysis_window(framing, samples.device),
         center=True,
         pad_mode="constant",
         return_complex=True,
@@ -40,7 +40,7 @@ def stft(samples: Tensor) -> Tensor:
     return torch.view_as_real(spectrum)
 
 
-def istft(spectrum: Tensor, samples: int) -> Tensor:
+def istft(spectrum: Tensor, samples: int, framing: Framing) -> Tensor:
     """Samples (B, S = samples) whose spectrum is nearest to (B, F, T, 2) in least squares.
 
     Every frame is windowed once more, overlapped and added, and divided by the sum of squared
@@ -49,8 +49,8 @@ def istft(spectrum: Tensor, samples: int) -> Tensor:
     return torch.istft(
         torch.view_as_complex(spectrum.float().contiguous()),
         N_FFT,
-        HOP,
-        window=analysis_window(spectrum.device),
+        framing.hop,
+        window=analysis_window(framing, spectrum.device),
         center=True,
         length=samples,
     )

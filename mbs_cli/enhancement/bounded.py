@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mbs_cli.audio.stft import FRAMES_PER_SECOND
+from mbs_cli.audio.parameters import Framing
 from mbs_cli.device import device_of
 from mbs_cli.memory import is_out_of_memory
 
@@ -36,12 +36,18 @@ class BoundedModel(nn.Module):
 
     def _reset(self) -> None:
         seconds = _CPU_SECONDS if self.device.type == "cpu" else _GPU_SECONDS
-        self.most_frames = int(seconds * FRAMES_PER_SECOND)
+        self.most_frames = int(seconds * self.framing.frames_per_second)
 
     @property
     def is_causal(self) -> bool:
         """Whether `stream` works."""
         return bool(self.model.is_causal)
+
+    @property
+    def framing(self) -> Framing:
+        """The model's."""
+        framing: Framing = self.model.framing
+        return framing
 
     @property
     def device(self) -> torch.device:
@@ -50,7 +56,7 @@ class BoundedModel(nn.Module):
 
     def working_seconds(self, rows: int) -> float:
         """How much of a signal one call should get when that many channels share it."""
-        return max(self.most_frames / rows, _LEAST_FRAMES) / FRAMES_PER_SECOND
+        return max(self.most_frames / rows, _LEAST_FRAMES) / self.framing.frames_per_second
 
     def take_less(self) -> bool:
         """From now on half as much in one call; False if that is the least already."""

@@ -2,7 +2,7 @@
 
 Letters: C channels, S samples, F frequency bins, T frames.
 
-    samples  |....|....|....|....|....|        a new frame for every HOP samples, as in `stft`:
+    samples  |....|....|....|....|....|        a new frame for every hop of samples, as in `stft`:
     frame t  |<------- N_FFT ------>|          the first is centred on sample 0, and beyond both
     frame t+1     |<------- N_FFT ------>|     ends the signal counts as zero
     output   |done|<- still open -->|          a sample is final when its last frame is in
@@ -17,14 +17,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from mbs_cli.audio.parameters import N_FFT, Framing
 from mbs_cli.audio.samples import Samples
-from mbs_cli.audio.stft import HOP, N_FFT, analysis_window
+from mbs_cli.audio.stft import analysis_window
 from mbs_cli.device import device_of
 
-_OVERLAP = N_FFT // HOP
-_OPEN_SAMPLES = N_FFT - HOP
 _EDGE = N_FFT // 2  # zeros before the start and after the end
 
 
@@ -34,13 +33,16 @@ class CausalEnhancer:
     State, memory and time per block stay the same however long the signal is.
     """
 
-    def __init__(self, model: nn.Module, channels: int = 1) -> None:
-        self._model: Any = model
+    def __init__(self, model: Any, channels: int = 1) -> None:
+        self._model = model
+        framing: Framing = model.framing
         self._device = device_of(model)
-        self._window = analysis_window(self._device)
+        self._hop = framing.hop
+        self._open_samples = N_FFT - self._hop
+        self._window = analysis_window(framing, self._device)
         self._state: Any = None
         self._samples = torch.zeros(channels, _EDGE, device=self._device)
-        self._open = torch.zeros(channels + 1, _OPEN_SAMPLES, device=self._device)
+        self._open = torch.zeros(channels + 1, self._open_samples, device=self._device)
         self._before_start = _EDGE  # output that belongs to the zeros before the start
         self._taken = 0
         self._given = 0
@@ -55,7 +57,8 @@ class CausalEnhancer:
     @torch.inference_mode()
     def flush(self) -> Samples:
         """End the signal; return the rest (C, S). The stream cannot be fed any further."""
-        zeros = self._samples.new_zeros(self._samples.shape[0], _EDGE)
+        padding = _EDGE - self._taken % -self._hop  # to the last frame, as `stft` has it
+        zeros = self._samples.new_zeros(self._samples.shape[0], padding)
         final = self._advance(zeros)
         rest = torch.cat([final, self._divide(self._open)], dim=1)
         return self._give(rest[:, : self._taken - self._given])
@@ -68,12 +71,12 @@ class CausalEnhancer:
     def _advance(self, new: Tensor) -> Tensor:
         """Run every frame that `new` completes; return the samples that became final."""
         samples = torch.cat([self._samples, new], dim=1)
-        frames = max(0, (samples.shape[1] - N_FFT) // HOP + 1)
-        self._samples = samples[:, frames * HOP :]
+        frames = max(0, (samples.shape[1] - N_FFT) // self._hop + 1)
+        self._samples = samples[:, frames * self._hop :]
         if not frames:
             return samples[:, :0]
         enhanced, self._state = self._model.stream(
-            self._spectrum(samples[:, : (frames - 1) * HOP + N_FFT]), self._state
+            self._spectrum(samples[:, : (frames - 1) * self._hop + N_FFT]), self._state
         )
         if not enhanced.shape[2]:  # a model that gives its frames later
             return samples[:, :0]
@@ -81,7 +84,7 @@ class CausalEnhancer:
 
     def _spectrum(self, samples: Tensor) -> Tensor:
         spectrum = torch.stft(
-            samples, N_FFT, HOP, window=self._window, center=False, return_complex=True
+            samples, N_FFT, self._hop, window=self._window, center=False, return_complex=True
         )
         return torch.view_as_real(spectrum)
 
@@ -90,15 +93,15 @@ class CausalEnhancer:
         frames = torch.view_as_complex(spectrum.transpose(1, 2).contiguous())
         signals = torch.fft.irfft(frames, n=N_FFT) * self._window
         weights = self._window.square().expand(1, signals.shape[1], N_FFT)
-        parts = torch.cat([signals, weights]).unflatten(-1, (_OVERLAP, HOP))
-        steps = parts.shape[1] + _OVERLAP - 1
-        total = parts.new_zeros(parts.shape[0], steps, HOP)
-        for step in range(_OVERLAP):
+        parts = torch.cat([signals, weights]).unflatten(-1, (-1, self._hop))
+        overlap = parts.shape[2]
+        total = parts.new_zeros(parts.shape[0], parts.shape[1] + overlap - 1, self._hop)
+        for step in range(overlap):
             total[:, step : step + parts.shape[1]] += parts[:, :, step]
         sums: Tensor = total.flatten(1)
-        sums[:, :_OPEN_SAMPLES] += self._open
-        self._open = sums[:, -_OPEN_SAMPLES:]
-        return sums[:, :-_OPEN_SAMPLES]
+        sums[:, : self._open_samples] += self._open
+        self._open = sums[:, -self._open_samples :]
+        return sums[:, : -self._open_samples]
 
     def _divide(self, sums: Tensor) -> Tensor:
         """Sums of windowed frames over sums of squared windows, without what precedes sample 0."""

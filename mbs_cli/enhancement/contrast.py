@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from mbs_cli.audio.parameters import N_FFT
+from mbs_cli.audio.parameters import FRAMES_8_MS, N_FFT
 from mbs_cli.audio.pcs import stretch_spectrum
 from mbs_cli.audio.samples import Samples
 from mbs_cli.audio.stft import analysis_window
@@ -46,6 +46,7 @@ class _Stretching(nn.Module):
     """Stretching behind the interface of a causal model."""
 
     is_causal = True
+    framing = FRAMES_8_MS
 
     def stream(self, spectrum: Tensor, levels: _Levels | None) -> tuple[Tensor, _Levels]:
         """(C, F, T, 2) and the levels so far to the same, stretched."""
@@ -64,4 +65,4 @@ def _frame_power(spectrum: Tensor) -> Tensor:
     """The mean square of the samples in each frame (T,), over all channels, by Parseval."""
     power = spectrum.double().square().sum(-1).mean(0)  # (F, T)
     both_sides = 2 * power.sum(0) - power[0] - power[-1]
-    return both_sides / (N_FFT * analysis_window().square().sum().item())
+    return both_sides / (N_FFT * analysis_window(FRAMES_8_MS).square().sum().item())

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import torch
 
 from mbs_cli.audio.samples import Samples
-from mbs_cli.audio.stft import frame_count, istft, stft
+from mbs_cli.audio.stft import istft, stft
 from mbs_cli.enhancement.bounded import BoundedModel
 from mbs_cli.enhancement.causal import CausalEnhancer
 from mbs_cli.enhancement.linked import LinkedChannels
@@ -57,8 +57,9 @@ def enhance_together(
     padded = torch.zeros(sum(rows), max(lengths))
     for own, signal in zip(torch.split(padded, rows), signals, strict=True):
         own[:, : signal.shape[1]] = torch.from_numpy(signal)
-    enhanced, _ = _heard(model, rows, mode).stream(stft(padded.to(model.device)))
+    framing = model.framing
+    enhanced, _ = _heard(model, rows, mode).stream(stft(padded.to(model.device), framing))
     return [
-        istft(own[:, :, : frame_count(length)], length).cpu().numpy()
+        istft(own[:, :, : framing.frame_count(length)], length, framing).cpu().numpy()
         for own, length in zip(torch.split(enhanced, rows), lengths, strict=True)
     ]

@@ -10,6 +10,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from mbs_cli.audio.parameters import Framing
 from mbs_cli.audio.samples import silence
 from mbs_cli.enhancement.streaming import StreamEnhancer
 from mbs_cli.enhancement.treatment import Treatment
@@ -22,16 +23,17 @@ _CAUSAL_SECONDS, _WINDOWED_SECONDS = 1.0, 60.0
 def waiting_samples(
     sample_rate_hz: int,
     block_samples: int,
+    framing: Framing,
     *,
     is_causal: bool = True,
     treatment: Treatment = _AS_IT_IS,
 ) -> int:
     """The most samples by which all output together is shorter than all input so far.
 
-    `StreamEnhancer` at that rate, fed in blocks of `block_samples`; a sample waits for the rest
-    of its block besides.
+    `StreamEnhancer` of a model with that framing, at that rate, fed in blocks of `block_samples`;
+    a sample waits for the rest of its block besides.
     """
-    unchanged = _Unchanged(is_causal)
+    unchanged = _Unchanged(framing, is_causal)
     stream = StreamEnhancer(unchanged, sample_rate_hz, device="cpu", treatment=treatment)
     block = silence(1, block_samples)
     seconds = _CAUSAL_SECONDS if is_causal else _WINDOWED_SECONDS
@@ -45,8 +47,9 @@ def waiting_samples(
 class _Unchanged(nn.Module):
     """What comes in comes out, as fast as a model of that kind lets it."""
 
-    def __init__(self, is_causal: bool) -> None:
+    def __init__(self, framing: Framing, is_causal: bool) -> None:
         super().__init__()
+        self.framing = framing
         self.is_causal = is_causal
         self.place = nn.Parameter()  # tells the device
 

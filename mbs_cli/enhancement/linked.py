@@ -17,6 +17,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from mbs_cli.audio.parameters import Framing
+
 
 class LinkedChannels(nn.Module):
     """A model for batches whose rows are the channels of several signals, `channels` of each."""
@@ -30,6 +32,12 @@ class LinkedChannels(nn.Module):
     def is_causal(self) -> bool:
         """Whether `stream` works."""
         return bool(self.model.is_causal)
+
+    @property
+    def framing(self) -> Framing:
+        """The model's."""
+        framing: Framing = self.model.framing
+        return framing
 
     def stream(self, spectrum: Tensor, state: Any = None) -> tuple[Tensor, Any]:
         """As the model's: (B, F, T, 2) and the state before to (B, F, T, 2) and the state after."""

@@ -6,6 +6,7 @@ import time
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from torch import nn
 
@@ -85,13 +86,13 @@ def enhance_live(
 class _Loop:
     """The model's side of the exchange."""
 
-    def __init__(self, model: nn.Module, device: AudioDevice, treatment: Treatment) -> None:
+    def __init__(self, model: Any, device: AudioDevice, treatment: Treatment) -> None:
         rate_hz, channels, block = device.sample_rate_hz, device.channels, device.block_samples
         self._device = device
         self._block_seconds = block / rate_hz
         most_waiting = max(3, round(_MOST_WAITING_SECONDS / self._block_seconds))
         self.exchange = BlockExchange(channels, block, most_waiting)
-        self._waiting = waiting_samples(rate_hz, block, treatment=treatment)
+        self._waiting = waiting_samples(rate_hz, block, model.framing, treatment=treatment)
         self._enhanced = SampleQueue(channels)
         self._enhanced.push(silence(channels, self._waiting))
         self._blocks = 0

@@ -195,7 +195,11 @@ def _pipe_writer(
 def _stream_opened(info: AudioFileInfo, model: BoundedModel, treatment: Treatment) -> StreamOpened:
     block = max(1, round(_SHORT_BLOCK_SECONDS * info.sample_rate_hz))
     waiting = waiting_samples(
-        info.sample_rate_hz, block, is_causal=model.is_causal, treatment=treatment
+        info.sample_rate_hz,
+        block,
+        model.framing,
+        is_causal=model.is_causal,
+        treatment=treatment,
     )
     delay_seconds = (waiting + block) / info.sample_rate_hz
     return StreamOpened(info.sample_rate_hz, info.channels, delay_seconds, model.is_causal)

@@ -20,8 +20,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from mbs_cli.audio.parameters import Framing
 from mbs_cli.audio.samples import Samples
-from mbs_cli.audio.stft import FRAMES_PER_SECOND
 from mbs_cli.enhancement.causal import CausalEnhancer
 from mbs_cli.memory import is_out_of_memory
 
@@ -43,7 +43,7 @@ class WindowedEnhancer:
         ahead_seconds: float = AHEAD_SECONDS,
     ) -> None:
         kept_seconds = min(kept_seconds, _MOST_CHANNEL_SECONDS / channels)
-        self._windows = Windows(model, _frames(kept_seconds), _frames(ahead_seconds))
+        self._windows = Windows(model, kept_seconds, ahead_seconds)
         self._stream = CausalEnhancer(self._windows, channels)
 
     def feed(self, block: Samples) -> Samples:
@@ -54,10 +54,6 @@ class WindowedEnhancer:
         """End the signal; return the rest (C, S)."""
         self._windows.is_ending = True
         return self._stream.flush()
-
-
-def _frames(seconds: float) -> int:
-    return round(seconds * FRAMES_PER_SECOND)
 
 
 @dataclass(frozen=True)
@@ -72,11 +68,20 @@ class _Open:
 class Windows(nn.Module):
     """A model that looks both ways as one that streams, but gives its frames windows later."""
 
-    def __init__(self, model: nn.Module, kept_frames: int, ahead_frames: int) -> None:
+    def __init__(self, model: nn.Module, kept_seconds: float, ahead_seconds: float) -> None:
         super().__init__()
         self.model: Any = model
         self.is_ending = False  # whether the next frames are the last
-        self._kept, self._ahead = kept_frames, ahead_frames
+        self._kept, self._ahead = self._frames(kept_seconds), self._frames(ahead_seconds)
+
+    @property
+    def framing(self) -> Framing:
+        """The model's."""
+        framing: Framing = self.model.framing
+        return framing
+
+    def _frames(self, seconds: float) -> int:
+        return round(seconds * self.framing.frames_per_second)
 
     def stream(self, spectrum: Tensor, before: _Open | None) -> tuple[Tensor, _Open]:
         """Take frames (C, F, T, 2) and what was left; return those that are final, and the rest."""
@@ -104,14 +109,14 @@ class Windows(nn.Module):
             return self._enhance(rest, kept)
         except (MemoryError, RuntimeError) as error:
             half = self._kept // 2
-            if half < _frames(_LEAST_KEPT_SECONDS) or not is_out_of_memory(error):
+            if half < self._frames(_LEAST_KEPT_SECONDS) or not is_out_of_memory(error):
                 raise
         self._kept = half
         return None
 
     def _enhance(self, rest: _Open, kept: int) -> tuple[Tensor, _Open]:
         window = rest.waiting[:, :, : kept + self._ahead]
-        shown = min(kept + _frames(CROSSFADE_SECONDS), window.shape[2])
+        shown = min(kept + self._frames(CROSSFADE_SECONDS), window.shape[2])
         estimate, state = self.model.look_ahead(window, rest.state, kept, shown)
         count = min(rest.overlap.shape[2], kept)
         if count:

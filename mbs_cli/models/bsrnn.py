@@ -20,13 +20,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mbs_cli.models.band_split import band_index
-from mbs_cli.models.bands import BAND_WIDTHS, BANDS, BINS
+from mbs_cli.audio.parameters import BINS, Framing
+from mbs_cli.models.band_split import band_index, place_index
+from mbs_cli.models.bands import SPLIT
 from mbs_cli.models.config import BsrnnConfig
 from mbs_cli.models.decoders import rotate
 from mbs_cli.models.recomputation import run_layer
 from mbs_cli.models.window import Window
 
+BAND_WIDTHS, BANDS = SPLIT.widths, SPLIT.bands
 TAPS = 3
 _PIECE_FRAMES = 192  # of a window computed at a time on a CPU
 VARIANCE_FLOOR = 1e-5  # of GroupNorm, as torch has it
@@ -59,6 +61,11 @@ class Bsrnn(nn.Module):
     def is_causal(self) -> bool:
         """False; see the module's docstring."""
         return self.config.is_causal
+
+    @property
+    def framing(self) -> Framing:
+        """How the signals behind the spectra are cut into frames."""
+        return self.config.framing
 
     def forward(self, spectrum: Tensor) -> Tensor:
         """The clean estimate (B, F, T, 2) of a whole utterance (B, F, T, 2).
@@ -104,7 +111,8 @@ class Bsrnn(nn.Module):
 class NormedBandSplit(nn.Module):
     """Per band GroupNorm over its 2 * width values and all frames, then a Linear to D."""
 
-    index: Tensor
+    bins: Tensor
+    places: Tensor
     band_mean: Tensor
 
     def __init__(self, features: int) -> None:
@@ -113,7 +121,8 @@ class NormedBandSplit(nn.Module):
         band = torch.arange(BANDS).repeat_interleave(widths)
         same_band = (band[:, None] == band[None, :]).float()
         self.register_buffer("band_mean", same_band / widths[band], persistent=False)
-        self.register_buffer("index", band_index(), persistent=False)
+        self.register_buffer("bins", band_index(SPLIT), persistent=False)
+        self.register_buffer("places", place_index(SPLIT), persistent=False)
         self.gain = nn.Parameter(torch.ones(2, BINS))
         self.shift = nn.Parameter(torch.zeros(2, BINS))
         self.weight = nn.Parameter(torch.empty(2, BINS, features))
@@ -125,8 +134,8 @@ class NormedBandSplit(nn.Module):
         batch, _, frames, _ = spectrum.shape
         normed = self._normalise(spectrum) * self.gain.T[:, None] + self.shift.T[:, None]
         padded = F.pad(normed, (0, 0, 0, 0, 0, 1))  # bin BINS is the zero that fills narrow bands
-        banded = padded[:, self.index].permute(1, 0, 3, 4, 2).reshape(BANDS, batch * frames, -1)
-        weight = F.pad(self.weight, (0, 0, 0, 1))[:, self.index]  # (2, K, 17, D)
+        banded = padded[:, self.bins].permute(1, 0, 3, 4, 2).reshape(BANDS, batch * frames, -1)
+        weight = F.pad(self.weight, (0, 0, 0, 1))[:, self.places]  # (2, K, 17, D)
         weight = weight.transpose(0, 1).reshape(BANDS, -1, weight.shape[-1])
         return torch.baddbmm(self.bias, banded, weight).view(BANDS, batch, frames, -1)
 
@@ -198,13 +207,13 @@ class UtteranceNorm(nn.Module):
 class MaskDecoder(nn.Module):
     """Per band GroupNorm over features and frames, Linear to 4 D, tanh, Linear, GLU."""
 
-    index: Tensor
+    places: Tensor
     VALUES = 2 * TAPS
 
     def __init__(self, features: int) -> None:
         super().__init__()
         hidden = 4 * features
-        self.register_buffer("index", band_index(), persistent=False)
+        self.register_buffer("places", place_index(SPLIT), persistent=False)
         self.norm_gain = nn.Parameter(torch.ones(BANDS, 1, 1, features))
         self.norm_shift = nn.Parameter(torch.zeros(BANDS, 1, 1, features))
         self.hidden_weight = nn.Parameter(torch.empty(BANDS, features, hidden))
@@ -228,10 +237,10 @@ class MaskDecoder(nn.Module):
         hidden = torch.tanh(
             torch.baddbmm(self.hidden_bias, normed.flatten(1, 2), self.hidden_weight)
         )
-        weight = F.pad(self.weight, (0, 0, 0, 1))[:, self.index]  # (2 * VALUES, K, 17, 4 D)
+        weight = F.pad(self.weight, (0, 0, 0, 1))[:, self.places]  # (2 * VALUES, K, 17, 4 D)
         weight = weight.permute(1, 3, 2, 0).reshape(bands, hidden.shape[-1], -1)
         banded = torch.bmm(hidden, weight).view(bands, batch, frames, -1, 2 * self.VALUES)
-        by_bin = banded.permute(0, 3, 1, 2, 4)[self.index < BINS]  # (F, B, T, 2 * VALUES)
+        by_bin = banded.permute(0, 3, 1, 2, 4)[self.places < SPLIT.places]  # (F, B, T, 2 * VALUES)
         values = F.glu(by_bin + self.bias.T[:, None, None], dim=-1).transpose(0, 1)
         return values.reshape(*values.shape[:-1], TAPS, 2)
 

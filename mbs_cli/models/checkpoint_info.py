@@ -2,9 +2,12 @@
 
 The description is one JSON object:
 
-    {"format": "mbs-checkpoint", "format_version": 1, "mbs_version": "0.1.0", "preset": "mbs-net",
-     "sample_rate_hz": 16000, "stft": {"n_fft": 512, "hop": 128, "window": "hann-periodic"},
-     "architecture": "mbs-net", "config": {...}, "training": {...}, "sources": [...]}
+    {"format": "mbs-checkpoint", "format_version": 2, "mbs_version": "0.1.0", "preset": "mbs-net",
+     "sample_rate_hz": 16000, "stft": {"n_fft": 512, "hop": 256, "window": "root-hann"},
+     "architecture": "mbs-net", "config": {"frames": "16ms", "bands": "overlapping", ...},
+     "training": {...}, "sources": [...]}
+
+`stft` is for readers in other languages: it says what `config.frames` stands for.
 """
 
 from __future__ import annotations
@@ -16,21 +19,18 @@ from pathlib import Path
 from typing import Any
 
 from mbs_cli import __version__
-from mbs_cli.audio.stft import HOP, N_FFT, SAMPLE_RATE_HZ
+from mbs_cli.audio.parameters import N_FFT, SAMPLE_RATE_HZ, Framing
 from mbs_cli.errors import CheckpointError, UsageError
 from mbs_cli.models.config import ARCHITECTURES, ModelConfig, architecture_of
 
 FORMAT = "mbs-checkpoint"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 # What must be just so, in the order in which it is checked.
 _FIXED: dict[str, Any] = {
     "format": FORMAT,
     "format_version": FORMAT_VERSION,
     "sample_rate_hz": SAMPLE_RATE_HZ,
-    "stft.n_fft": N_FFT,
-    "stft.hop": HOP,
-    "stft.window": "hann-periodic",
 }
 
 
@@ -52,7 +52,7 @@ def describe(config: ModelConfig, info: CheckpointInfo) -> dict[str, Any]:
         "mbs_version": info.mbs_version,
         "preset": info.preset,
         "sample_rate_hz": SAMPLE_RATE_HZ,
-        "stft": {"n_fft": N_FFT, "hop": HOP, "window": "hann-periodic"},
+        "stft": _stft(config.framing),
         "architecture": architecture_of(config),
         "config": asdict(config),
         "training": info.training,
@@ -73,6 +73,10 @@ def parse_description(
         if found != expected or type(found) is not type(expected):
             raise _misfit(path, name, found, repr(expected))
     config = _config(description, path)
+    stft = _typed(description, "stft", dict, path)
+    for name, wanted in _stft(config.framing).items():
+        if stft.get(name) != wanted:
+            raise _misfit(path, f"stft.{name}", stft.get(name), repr(wanted))
     info = CheckpointInfo(
         preset=_typed(description, "preset", str, path),
         training=_typed(description, "training", dict, path),
@@ -80,6 +84,10 @@ def parse_description(
         mbs_version=_typed(description, "mbs_version", str, path),
     )
     return config, info
+
+
+def _stft(framing: Framing) -> dict[str, int | str]:
+    return {"n_fft": N_FFT, "hop": framing.hop, "window": framing.window}
 
 
 def _config(description: Mapping[str, Any], path: Path) -> ModelConfig:

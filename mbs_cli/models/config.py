@@ -9,7 +9,9 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, get_args
 
+from mbs_cli.audio.parameters import FRAMES_8_MS, FRAMINGS, Framing, FramingName
 from mbs_cli.errors import UsageError
+from mbs_cli.models.bands import BAND_TABLES, SPLIT, BandsName, BandTable
 
 TimeLayer = Literal["mamba", "bidirectional-mamba", "lstm"]
 BandLayer = Literal["mlp", "bidirectional-mamba", "none"]
@@ -35,11 +37,13 @@ def _check_choice(name: str, value: str, accepted: tuple[str, ...]) -> None:
 class MbsNetConfig:
     """The sizes and switches of MBS-Net; the defaults are the preset `mbs-net`."""
 
+    frames: FramingName = "16ms"  # from one frame to the next (`mbs_cli.audio.parameters`)
+    bands: BandsName = "overlapping"  # how bins share out among bands (`mbs_cli.models.bands`)
     features: int = 128  # D, per band and frame
     layers: int = 4  # time layers
     states: int = 12  # N, per feature of a Mamba block
     expand: int = 1  # inner features of a Mamba block = expand * features
-    decoder_hidden: int = 220  # hidden features per band of each decoder
+    decoder_hidden: int = 240  # hidden features per band of each decoder
     time_layer: TimeLayer = "mamba"  # what looks along time in each band
     band_layer: BandLayer = "mlp"  # what looks across the bands of a frame
     band_layer_every: int = 1  # one band layer after that many time layers
@@ -47,6 +51,8 @@ class MbsNetConfig:
     branches: Branches = "shared"  # one encoder, or one for each of magnitude and phase
 
     def __post_init__(self) -> None:
+        _check_choice("frames", self.frames, get_args(FramingName))
+        _check_choice("bands", self.bands, get_args(BandsName))
         _check_range("features", self.features, 8, 1024)
         _check_range("layers", self.layers, 1, 32)
         _check_range("states", self.states, 1, 128)
@@ -67,6 +73,16 @@ class MbsNetConfig:
     def is_causal(self) -> bool:
         """Whether no output frame depends on a later input frame."""
         return self.time_layer != "bidirectional-mamba"
+
+    @property
+    def framing(self) -> Framing:
+        """How signals are cut into frames."""
+        return FRAMINGS[self.frames]
+
+    @property
+    def band_table(self) -> BandTable:
+        """How bins are shared out among bands."""
+        return BAND_TABLES[self.bands]
 
     @property
     def inner_features(self) -> int:
@@ -95,6 +111,16 @@ class BsrnnConfig:
         """False: the time LSTM runs forward only, but GroupNorm averages over all frames."""
         return False
 
+    @property
+    def framing(self) -> Framing:
+        """Frames as published."""
+        return FRAMES_8_MS
+
+    @property
+    def band_table(self) -> BandTable:
+        """Bands as published."""
+        return SPLIT
+
 
 ModelConfig = MbsNetConfig | BsrnnConfig
 
@@ -108,10 +134,15 @@ PRESETS: dict[str, ModelConfig] = {
         decoder_hidden=110,
     ),
     "mbs-net-bidirectional": MbsNetConfig(
+        features=64,
+        states=8,
+        decoder_hidden=96,
         time_layer="bidirectional-mamba",
         decoder="magnitude",
     ),
     "mbs-net-original": MbsNetConfig(
+        frames="8ms",
+        bands="split",
         states=16,
         expand=2,
         decoder_hidden=512,

@@ -1,6 +1,7 @@
 """From features per band to an estimate of the clean spectrum.
 
-Letters: B batch, F = 257 frequency bins, T frames, K = 31 bands, D features, H hidden features.
+Letters: B batch, F = 257 frequency bins, T frames, K bands of up to W bins, M places (the bins of
+all bands, `mbs_cli.models.bands`), D features, H hidden features.
 """
 
 from __future__ import annotations
@@ -12,8 +13,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mbs_cli.models.band_split import band_index
-from mbs_cli.models.bands import BAND_WIDTHS, BANDS, BINS
+from mbs_cli.audio.parameters import BINS
+from mbs_cli.models.band_split import place_index
+from mbs_cli.models.bands import BandTable
 from mbs_cli.models.kernels.launch import run_shared, runs_fused
 from mbs_cli.models.packing import (
     KernelInput,
@@ -28,25 +30,48 @@ UNIT_FLOOR = 1e-6  # keeps the rotation differentiable where both of its parts a
 _ACTIVATIONS = {"sigmoid": torch.sigmoid, "tanh": torch.tanh}
 
 
+def shares_of_bins(table: BandTable) -> tuple[Tensor, Tensor]:
+    """The places (P, F) that decide every bin, and their shares (P, F); P is 2 where bands overlap.
+
+    A bin that one band decides alone has its only place twice, the second time with a share of 0.
+    """
+    holders: list[list[tuple[int, float]]] = [[] for _ in range(BINS)]
+    place = 0
+    for band, span in enumerate(table.spans):
+        for frequency in span:
+            holders[frequency].append((place, table.share(band, frequency)))
+            place += 1
+    most = max(map(len, holders))
+    filled = [own + [(own[0][0], 0.0)] * (most - len(own)) for own in holders]
+    pairs = torch.tensor(filled, dtype=torch.float64)  # (F, P, 2)
+    return pairs[..., 0].T.long().contiguous(), pairs[..., 1].T.float().contiguous()
+
+
 class BandDecoder(PackedModule):
-    """Per band LayerNorm, Linear to H, tanh, Linear: (K, B, T, D) -> (B, values, F, T)."""
+    """Per band LayerNorm, Linear to H, tanh, Linear: (K, B, T, D) -> (B, values, F, T).
 
-    index: Tensor
-    place: Tensor
-    first_bins: Tensor
+    A bin that lies in two bands gets the sum of what both say of it, each times its share.
+    """
 
-    def __init__(self, features: int, hidden: int, values: int) -> None:
+    places: Tensor
+    first_places: Tensor
+    deciding: Tensor
+    shares: Tensor
+
+    def __init__(self, features: int, hidden: int, values: int, table: BandTable) -> None:
         super().__init__()
-        index = band_index()
-        self.register_buffer("index", index, persistent=False)
-        self.register_buffer("place", (index.flatten() < BINS).nonzero()[:, 0], persistent=False)
-        first_bins = torch.tensor((0, *BAND_WIDTHS)).cumsum(0)
-        self.register_buffer("first_bins", first_bins, persistent=False)
-        self.norm_gain = nn.Parameter(torch.ones(BANDS, 1, features))
-        self.norm_shift = nn.Parameter(torch.zeros(BANDS, 1, features))
-        self.hidden_weight = nn.Parameter(torch.empty(BANDS, features, hidden))
-        self.hidden_bias = nn.Parameter(torch.zeros(BANDS, 1, hidden))
-        self.weight = nn.Parameter(torch.empty(values, BINS, hidden))
+        bands, self.table = table.bands, table
+        self.register_buffer("places", place_index(table), persistent=False)
+        first_places = torch.tensor((0, *table.widths)).cumsum(0)
+        self.register_buffer("first_places", first_places, persistent=False)
+        deciding, shares = shares_of_bins(table)
+        self.register_buffer("deciding", deciding, persistent=False)
+        self.register_buffer("shares", shares, persistent=False)
+        self.norm_gain = nn.Parameter(torch.ones(bands, 1, features))
+        self.norm_shift = nn.Parameter(torch.zeros(bands, 1, features))
+        self.hidden_weight = nn.Parameter(torch.empty(bands, features, hidden))
+        self.hidden_bias = nn.Parameter(torch.zeros(bands, 1, hidden))
+        self.weight = nn.Parameter(torch.empty(values, table.places, hidden))
         self.bias = nn.Parameter(torch.zeros(values, BINS))
         nn.init.uniform_(self.hidden_weight, -1 / math.sqrt(features), 1 / math.sqrt(features))
         nn.init.uniform_(self.weight, -1 / math.sqrt(hidden), 1 / math.sqrt(hidden))
@@ -59,29 +84,39 @@ class BandDecoder(PackedModule):
         from mbs_cli.models.kernels.band_decoder import decode_bands
 
         _, batch, frames, _ = features.shape
-        values = features.new_empty(batch, frames, self.weight.shape[0], BINS)
-        inputs = (features.flatten(1, 2), *self.packed(), self.first_bins)
-        run_shared(decode_bands, BANDS, *inputs, values.flatten(0, 1))
-        return values.permute(0, 2, 3, 1)
+        placed = features.new_empty(batch, frames, self.weight.shape[0], self.table.places)
+        inputs = (features.flatten(1, 2), *self.packed(), self.first_places)
+        run_shared(decode_bands, self.table.bands, *inputs, placed.flatten(0, 1))
+        return (self._shared(placed, dim=3) + self.bias).permute(0, 2, 3, 1)
+
+    def _shared(self, placed: Tensor, dim: int) -> Tensor:
+        """The values of bins, from those of places along that dimension."""
+        if not self.table.overlap:
+            return placed
+        shape = [1] * placed.dim()
+        shape[dim] = BINS
+        first, second = (
+            placed.index_select(dim, places) * shares.view(shape)
+            for places, shares in zip(self.deciding, self.shares, strict=True)
+        )
+        values: Tensor = first + second
+        return values
 
     def pack(self) -> KernelInput:
-        """Gain and shift of the norm, weight and bias of both layers, for each band."""
-        by_band = zip(
-            self.weight.split(BAND_WIDTHS, dim=1), self.bias.split(BAND_WIDTHS, dim=1), strict=True
-        )
-        columns = self.weight.shape[0] * max(BAND_WIDTHS)
-        weight = self.weight.new_zeros(BANDS, columns, self.weight.shape[2])
-        bias = self.bias.new_zeros(BANDS, columns)
-        for band, (own_weight, own_bias) in enumerate(by_band):
-            weight[band, : own_bias.numel()] = own_weight.flatten(0, 1)
-            bias[band, : own_bias.numel()] = own_bias.flatten()
+        """Gain and shift of the norm, weight and bias of the hidden layer and weight of the last
+        one, for each band.
+        """
+        widths = self.table.widths
+        columns = self.weight.shape[0] * max(widths)
+        weight = self.weight.new_zeros(len(widths), columns, self.weight.shape[2])
+        for band, own in enumerate(self.weight.split(widths, dim=1)):
+            weight[band, : own.shape[0] * own.shape[1]] = own.flatten(0, 1)
         return (
             as_array(self.norm_gain[:, 0]),
             as_array(self.norm_shift[:, 0]),
             pack_weight(self.hidden_weight, self.product_dtype),
             pack_columns(self.hidden_bias[:, 0]),
             pack_weight(weight.mT, self.product_dtype),
-            pack_columns(bias),
         )
 
     def plain(self, features: Tensor) -> Tensor:
@@ -91,11 +126,11 @@ class BandDecoder(PackedModule):
         normed = normed * self.norm_gain + self.norm_shift
         hidden = torch.tanh(torch.baddbmm(self.hidden_bias, normed, self.hidden_weight))
         values = self.weight.shape[0]
-        weight = F.pad(self.weight, (0, 0, 0, 1))[:, self.index]  # (values, K, 17, H)
+        weight = F.pad(self.weight, (0, 0, 0, 1))[:, self.places]  # (values, K, W, H)
         weight = weight.permute(1, 3, 0, 2).reshape(bands, hidden.shape[-1], -1)
-        banded = torch.bmm(hidden, weight).view(bands, batch, frames, values, max(BAND_WIDTHS))
-        banded = banded.permute(1, 3, 0, 4, 2).reshape(batch, values, -1, frames)
-        return banded[:, :, self.place].float() + self.bias[:, :, None]
+        banded = torch.bmm(hidden, weight).view(bands, batch, frames, values, -1)
+        placed = banded.permute(1, 3, 0, 4, 2)[:, :, self.places < self.table.places]
+        return self._shared(placed.float(), dim=2) + self.bias[:, :, None]
 
 
 class Head(PackedModule):
@@ -132,10 +167,10 @@ class Head(PackedModule):
 class MagnitudeDecoder(nn.Module):
     """A gain in (0, 2) per bin, of features gated by a sigmoid head: (B, F, T)."""
 
-    def __init__(self, features: int, hidden: int) -> None:
+    def __init__(self, features: int, hidden: int, table: BandTable) -> None:
         super().__init__()
         self.head = Head(features, "sigmoid")
-        self.decoder = BandDecoder(features, hidden, values=1)
+        self.decoder = BandDecoder(features, hidden, values=1, table=table)
 
     def forward(self, features: Tensor) -> Tensor:
         """(K, B, T, D) -> (B, F, T)."""
@@ -149,10 +184,10 @@ class PhaseDecoder(nn.Module):
     no step of it has an infinite slope.
     """
 
-    def __init__(self, features: int, hidden: int) -> None:
+    def __init__(self, features: int, hidden: int, table: BandTable) -> None:
         super().__init__()
         self.head = Head(features, "tanh")
-        self.decoder = BandDecoder(features, hidden, values=2)
+        self.decoder = BandDecoder(features, hidden, values=2, table=table)
         with torch.no_grad():
             self.decoder.bias[0].fill_(1.0)
 
@@ -173,9 +208,9 @@ class ComplexDecoder(nn.Module):
 
     TAPS = 3
 
-    def __init__(self, features: int, hidden: int) -> None:
+    def __init__(self, features: int, hidden: int, table: BandTable) -> None:
         super().__init__()
-        self.decoder = BandDecoder(features, hidden, values=2 * self.TAPS)
+        self.decoder = BandDecoder(features, hidden, values=2 * self.TAPS, table=table)
         with torch.no_grad():
             self.decoder.bias[0].fill_(1.0)
 

@@ -1,6 +1,6 @@
 """The encoder of MBS-Net: layers along time in every band, layers across the bands of a frame.
 
-Letters: K = 31 bands, B batch, T frames, D features.
+Letters: K bands, B batch, T frames, D features.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mbs_cli.models.bands import BANDS
 from mbs_cli.models.config import MbsNetConfig
 from mbs_cli.models.kernels.launch import run_shared, runs_fused
 from mbs_cli.models.layout import Layout
@@ -77,11 +76,11 @@ class LstmLayer(nn.Module):
 class BandMixer(PackedModule):
     """MLP over the band axis (K -> 2K -> K), the same for every feature, with residual."""
 
-    def __init__(self, features: int) -> None:
+    def __init__(self, features: int, bands: int) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(features)
-        self.expand = nn.Linear(BANDS, 2 * BANDS)
-        self.reduce = nn.Linear(2 * BANDS, BANDS)
+        self.expand = nn.Linear(bands, 2 * bands)
+        self.reduce = nn.Linear(2 * bands, bands)
 
     @property
     def way_out(self) -> nn.Linear:
@@ -119,7 +118,7 @@ class BandMixer(PackedModule):
 
     def plain(self, x: Tensor) -> Tensor:
         """The same in torch, on any device and under autograd."""
-        columns = self.norm(x).view(BANDS, -1)
+        columns = self.norm(x).view(len(x), -1)
         hidden = F.gelu(torch.addmm(self.expand.bias[:, None], self.expand.weight, columns))
         mixed = torch.addmm(self.reduce.bias[:, None], self.reduce.weight, hidden)
         return torch.add(x, mixed.view_as(x))
@@ -169,7 +168,9 @@ class Encoder(nn.Module):
 
     @staticmethod
     def _band_layer(config: MbsNetConfig) -> nn.Module:
-        return BandMixer(config.features) if config.band_layer == "mlp" else BandMamba(config)
+        if config.band_layer == "mlp":
+            return BandMixer(config.features, config.band_table.bands)
+        return BandMamba(config)
 
     def forward(
         self, x: Tensor, states: list[LayerState] | None = None, window: Window | None = None

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from mbs_cli.audio.parameters import Framing
 from mbs_cli.errors import UsageError
 from mbs_cli.models.band_split import BandSplit, LevelState
-from mbs_cli.models.bands import BANDS
 from mbs_cli.models.config import MbsNetConfig
 from mbs_cli.models.decoders import ComplexDecoder, MagnitudeDecoder, PhaseDecoder, rotate
 from mbs_cli.models.encoder import Encoder, LayerState
@@ -41,8 +41,8 @@ class MbsNet(nn.Module):
     def __init__(self, config: MbsNetConfig, checkpoint_activations: bool = False) -> None:
         super().__init__()
         self.config = config
-        features, hidden = config.features, config.decoder_hidden
-        self.band_split = BandSplit(features)
+        sizes = (config.features, config.decoder_hidden, config.band_table)
+        self.band_split = BandSplit(config.features, config.band_table, config.framing)
         self.encoder = Encoder(config, checkpoint_activations)
         self.phase_encoder: Encoder | None = None
         if config.branches == "dual":
@@ -51,16 +51,21 @@ class MbsNet(nn.Module):
         self.phase: PhaseDecoder | None = None
         self.complex: ComplexDecoder | None = None
         if config.decoder == "complex-3-tap":
-            self.complex = ComplexDecoder(features, hidden)
+            self.complex = ComplexDecoder(*sizes)
         else:
-            self.magnitude = MagnitudeDecoder(features, hidden)
+            self.magnitude = MagnitudeDecoder(*sizes)
         if config.decoder == "magnitude-phase":
-            self.phase = PhaseDecoder(features, hidden)
+            self.phase = PhaseDecoder(*sizes)
 
     @property
     def is_causal(self) -> bool:
         """Whether no output frame depends on a later input frame, so that `stream` works."""
         return self.config.is_causal
+
+    @property
+    def framing(self) -> Framing:
+        """How the signals behind the spectra are cut into frames."""
+        return self.config.framing
 
     def forward(self, spectrum: Tensor) -> Tensor:
         """The clean estimate (B, F, T, 2) of a whole utterance (B, F, T, 2)."""
@@ -118,7 +123,9 @@ class MbsNet(nn.Module):
     ) -> tuple[Tensor, LevelState]:
         """Features (K, B, T, D) and the level after the kept frames."""
         batch, _, frames, _ = spectrum.shape
-        features = spectrum.new_empty(BANDS, batch, frames, self.config.features)
+        features = spectrum.new_empty(
+            self.config.band_table.bands, batch, frames, self.config.features
+        )
 
         def advance(piece: slice, level: LevelState | None) -> LevelState:
             features[:, :, piece], level = self.band_split(spectrum[:, :, piece], level)

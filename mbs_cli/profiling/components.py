@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from mbs_cli.audio.parameters import BINS, FRAMES_PER_SECOND
+from mbs_cli.audio.parameters import BINS
 from mbs_cli.models.checkpoint import save_checkpoint
 from mbs_cli.models.checkpoint_info import CheckpointInfo
 from mbs_cli.models.mamba import CONV_WIDTH, Mamba
@@ -26,7 +26,7 @@ _FRAMES = 25  # enough, since every part's work grows with the frames alone
 _Shape = Sequence[int]
 
 
-def component_tree(model: nn.Module) -> Component:
+def component_tree(model: Any) -> Component:
     """The tree of a model's modules.
 
     Multiply-adds are those of a forward pass as training computes it: matrix products by torch's
@@ -34,17 +34,21 @@ def component_tree(model: nn.Module) -> Component:
     count as one multiply-add), convolutions one per tap, LSTMs by the products with their weights.
     Elementwise work is left out, as usual.
     """
-    macs = _macs_by_module(model)
+    frames_per_second = model.framing.frames_per_second
+    macs = {
+        path: round(count * frames_per_second / _FRAMES)
+        for path, count in _macs_by_module(model).items()
+    }
     return _component("", type(model).__name__, model, macs)
 
 
-def _component(path: str, name: str, module: nn.Module, macs: Counter[str]) -> Component:
+def _component(path: str, name: str, module: nn.Module, macs: Mapping[str, int]) -> Component:
     children = tuple(
         _component(f"{path}.{child}".lstrip("."), child, inner, macs)
         for child, inner in module.named_children()
     )
     parameters = sum(parameter.numel() for parameter in module.parameters())
-    return Component(name, parameters, round(macs[path] * FRAMES_PER_SECOND / _FRAMES), children)
+    return Component(name, parameters, macs.get(path, 0), children)
 
 
 def _lstm_flops(x: _Shape, weight: _Shape, recurrent: _Shape, *_: Any, **__: Any) -> int:

@@ -11,6 +11,7 @@ from types import MappingProxyType
 import torch
 from torch import Tensor
 
+from mbs_cli.audio.parameters import Framing
 from mbs_cli.training.config import WEIGHTS, LossConfig
 from mbs_cli.training.loudness_loss import loudness_error
 from mbs_cli.training.phase_loss import phase_error
@@ -28,6 +29,7 @@ def enhancement_loss(
     estimate: Tensor,
     noisy: Tensor,
     target: Tensor,
+    framing: Framing,
     config: LossConfig,
     whole: Mapping[str, Tensor] | None = None,
     networks: Mapping[str, Part] = MappingProxyType({}),
@@ -43,7 +45,7 @@ def enhancement_loss(
     `networks` has the parts that take a network, `ListenerRating.distance` as "rating" and
     `MetricDiscriminator.term` as "metric".
     """
-    comparison = compare(estimate, noisy, target)
+    comparison = compare(estimate, noisy, target, framing)
     chosen = {**_PARTS, **networks}
     parts = {name: part(comparison) for name, part in chosen.items() if getattr(config, name) > 0}
     if whole is not None:
@@ -95,7 +97,9 @@ def _inconsistency(comparison: Comparison) -> Tensor:
 def _loudness_error(comparison: Comparison) -> Tensor:
     """Mean over the items whose target is not silence; 0 if all are."""
     audible = is_audible(comparison.wanted_samples)
-    points = loudness_error(comparison.heard.power, comparison.wanted.power)
+    points = loudness_error(
+        comparison.heard.power, comparison.wanted.power, comparison.framing.frames_per_second
+    )
     return torch.where(audible, points, 0.0).sum() / audible.sum().clamp_min(1)
 
 

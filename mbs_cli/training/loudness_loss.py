@@ -30,13 +30,13 @@ _GAIN_FLOOR = 5e3  # a frame that is too loud is made as loud as wanted first, b
 _GAIN_LEAST = 0.1  # by no more than 10 dB, so that noise in pauses counts
 _LOUD_FLOOR, _LOUD, _LOUD_EXPONENT = 1e5, 1e7, 0.04  # in loud frames the same disturbs less
 _DISTURBANCE_MOST = 45.0  # of one frame
-_MOMENT_FRAMES = 80  # 0.64 s, half overlapped
+_MOMENT_SECONDS = 0.64  # half overlapped
 _MOMENT_EXPONENT = 6
 _DIFFERENCE_POINTS, _ADDITION_POINTS = 0.1, 0.0309  # Rix et al.
 _FLOOR = 1e-6
 
 
-def loudness_error(heard: Tensor, wanted: Tensor) -> Tensor:
+def loudness_error(heard: Tensor, wanted: Tensor, frames_per_second: float) -> Tensor:
     """Points lost on a scale of opinion, 0 to about 4, for powers |z|^2 (B, F, T): (B,).
 
     Both are scaled as brings what is wanted, which must not be silent, to the level of listening.
@@ -57,7 +57,9 @@ def loudness_error(heard: Tensor, wanted: Tensor) -> Tensor:
     tolerance = ((level[:, 0] + _LOUD_FLOOR) / _LOUD) ** _LOUD_EXPONENT
     differences = whole * (difference.square().mean(1) + _FLOOR).sqrt() / tolerance
     additions = whole * (difference * added).mean(1) / tolerance
-    return _DIFFERENCE_POINTS * _over_time(differences) + _ADDITION_POINTS * _over_time(additions)
+    moment = round(_MOMENT_SECONDS * frames_per_second)
+    lost = _DIFFERENCE_POINTS * _over_time(differences, moment)
+    return lost + _ADDITION_POINTS * _over_time(additions, moment)
 
 
 @cache
@@ -107,11 +109,12 @@ def _zwicker(intensity: Tensor, threshold: Tensor) -> Tensor:
     return threshold**_EXPONENT * (excess**_EXPONENT - 1)
 
 
-def _over_time(frames: Tensor) -> Tensor:
-    """Root mean square over moments of what their worst frames make of them: (B, T) -> (B,)."""
-    frames = F.pad(
-        frames.clamp_max(_DISTURBANCE_MOST), (0, max(0, _MOMENT_FRAMES - frames.shape[1]))
-    )
-    moments = frames.unfold(1, _MOMENT_FRAMES, _MOMENT_FRAMES // 2)
+def _over_time(frames: Tensor, moment: int) -> Tensor:
+    """Root mean square over moments of so many frames of what the worst make of each: (B,).
+
+    frames: (B, T).
+    """
+    frames = F.pad(frames.clamp_max(_DISTURBANCE_MOST), (0, max(0, moment - frames.shape[1])))
+    moments = frames.unfold(1, moment, moment // 2)
     worst = (moments + _FLOOR).pow(_MOMENT_EXPONENT).mean(2) ** (1 / _MOMENT_EXPONENT)
     return (worst.square().mean(1) + _FLOOR).sqrt()

@@ -61,6 +61,7 @@ class MetricDiscriminator:
         items = min(config.loss.metric_items, config.batch_size)
         self.own_items = max(1, items // self.processes.count)  # the same in every process
         self.labels = PesqLabels(workers)
+        self.framing = config.network.framing
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
             network = Discriminator()
@@ -161,7 +162,7 @@ class MetricDiscriminator:
         """One update towards the PESQ of the clips, scaled to (PESQ - 1) / 3.5, and 1 for clean."""
         goals, counts = (values.to(self.device) for values in self._wait_for_goals(clips))
         clean, heard = (
-            Spectra(stft(self.processes.own_rows(samples).to(self.device))).magnitude
+            Spectra(stft(self.processes.own_rows(samples).to(self.device), self.framing)).magnitude
             for samples in (clips.clean, clips.heard)
         )
         self.network.train().requires_grad_()

@@ -10,6 +10,7 @@ from functools import cached_property
 
 from torch import Tensor
 
+from mbs_cli.audio.parameters import Framing
 from mbs_cli.audio.stft import istft, stft
 
 _COMPRESSION = 0.3
@@ -50,6 +51,7 @@ class Comparison:
     wanted_samples: Tensor  # (B, S)
     estimate: Tensor  # (B, F, T, 2), not yet at the reference level
     scale: Tensor  # (B, 1), to the reference level
+    framing: Framing  # of all spectra
 
     @cached_property
     def estimated(self) -> Spectra:
@@ -59,23 +61,23 @@ class Comparison:
     @cached_property
     def heard(self) -> Spectra:
         """Of the estimate after iSTFT and STFT: two frames overlap, and only their sum is heard."""
-        return Spectra(stft(self.heard_samples))
+        return Spectra(stft(self.heard_samples, self.framing))
 
     @cached_property
     def wanted(self) -> Spectra:
         """Of the target."""
-        return Spectra(stft(self.wanted_samples))
+        return Spectra(stft(self.wanted_samples, self.framing))
 
 
-def compare(estimate: Tensor, noisy: Tensor, target: Tensor) -> Comparison:
+def compare(estimate: Tensor, noisy: Tensor, target: Tensor, framing: Framing) -> Comparison:
     """An estimate (B, F, T, 2) for the inputs noisy (B, S) beside its target (B, S).
 
     Every item is scaled by the level of its noisy input, so that quiet items count as much as
     loud ones.
     """
     scale = level_scale(noisy)
-    heard = istft(estimate, noisy.shape[1]) * scale
-    return Comparison(heard, target * scale, estimate, scale)
+    heard = istft(estimate, noisy.shape[1], framing) * scale
+    return Comparison(heard, target * scale, estimate, scale, framing)
 
 
 def level_scale(noisy: Tensor) -> Tensor:

@@ -220,9 +220,9 @@ class Learner:
     ) -> dict[str, Tensor]:
         """Add the gradients of a piece of a batch; what it adds to the loss and its parts."""
         with products_in(self.dtype, self.device):
-            estimate = self.shared_model(stft(noisy))
+            estimate = self.shared_model(stft(noisy, self.model.framing))
         loss, parts = enhancement_loss(
-            estimate.float(), noisy, target, self.config.loss, whole, networks
+            estimate.float(), noisy, target, self.model.framing, self.config.loss, whole, networks
         )
         # The processes' gradients are averaged, where the pieces' are to be added.
         self.scaler.scale(loss * self.processes.count).backward()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import nn
@@ -64,11 +65,12 @@ def score_model(
 
 
 @torch.no_grad()
-def enhance_item(model: nn.Module, item: Item, device: torch.device) -> Samples:
+def enhance_item(model: Any, item: Item, device: torch.device) -> Samples:
     """The model's estimate of one whole utterance."""
     noisy = torch.from_numpy(item.noisy)[None].to(device)
-    estimate: Samples = istft(model(stft(noisy)), noisy.shape[1])[0].cpu().numpy()
-    return estimate
+    estimate = model(stft(noisy, model.framing))
+    enhanced: Samples = istft(estimate, noisy.shape[1], model.framing)[0].cpu().numpy()
+    return enhanced
 
 
 def _score(items: list[Item], estimates: Iterator[Samples], on_item: OnItem) -> HeldOutScores:

@@ -8,6 +8,7 @@ import soundfile
 import torch
 from torch import Tensor
 
+from mbs_cli.audio.parameters import FRAMES_8_MS
 from mbs_cli.audio.pcs import REFERENCE_RMS, band_weights, stretch_spectrum, stretch_waveform
 from mbs_cli.audio.stft import stft
 
@@ -20,7 +21,7 @@ def speech(noisy_file) -> Tensor:
 
 def test_magnitudes_follow_the_formula_and_phases_stay(speech: Tensor) -> None:
     at_reference = speech * REFERENCE_RMS / speech.square().mean().sqrt()
-    spectrum = stft(at_reference)
+    spectrum = stft(at_reference, FRAMES_8_MS)
     stretched = stretch_spectrum(spectrum, torch.tensor([REFERENCE_RMS]))
     before = torch.view_as_complex(spectrum).numpy().astype(np.complex128)
     after = torch.view_as_complex(stretched).numpy()

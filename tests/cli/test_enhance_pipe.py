@@ -147,7 +147,7 @@ def test_an_endless_stream_comes_back_at_once_and_ends_quietly_with_its_reader(s
     process = start("-", "-o", "-")
     process.stdin.write(make_header(MONO, None))
     assert read_bytes(process.stdout, 44)[:4] == b"RIFF"
-    step, late = 1_280, 384  # 80 ms, and what the model's window holds back
+    step, late = 1_280, 256  # 80 ms, and what the model's window holds back
     for place in range(10):
         block = noisy_speech[None, place * step : (place + 1) * step]
         process.stdin.write(MONO.encode(block))

@@ -15,7 +15,9 @@ from mbs_cli.enhancement.treatment import ChannelMode
 
 @torch.inference_mode()
 def enhance_whole(model, signal):
-    return istft(model(stft(torch.from_numpy(signal))), signal.shape[1]).numpy()
+    return istft(
+        model(stft(torch.from_numpy(signal), model.framing)), signal.shape[1], model.framing
+    ).numpy()
 
 
 def enhance_in_pieces(enhancer, signal, piece_samples):

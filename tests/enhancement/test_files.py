@@ -45,8 +45,8 @@ def test_a_file_equals_the_whole_signal_through_the_model(
     soundfile.write(float_file, noisy_speech, 16_000, subtype="FLOAT")
     mbs_cli.enhance_file(float_file, target, model=small_model)
     with torch.inference_mode():
-        spectrum = small_model(stft(torch.from_numpy(noisy_speech)[None]))
-        whole = istft(spectrum, len(noisy_speech))[0].numpy()
+        spectrum = small_model(stft(torch.from_numpy(noisy_speech)[None], small_model.framing))
+        whole = istft(spectrum, len(noisy_speech), small_model.framing)[0].numpy()
     assert np.abs(soundfile.read(target, dtype="float32")[0] - whole).max() < 1e-5
 
 

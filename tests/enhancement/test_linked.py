@@ -7,6 +7,7 @@ import pytest
 import torch
 
 import mbs_cli
+from mbs_cli.audio.parameters import FRAMES_16_MS
 from mbs_cli.audio.stft import istft, stft
 from mbs_cli.enhancement.linked import LinkedChannels, reference
 from mbs_cli.enhancement.treatment import ChannelMode, Treatment
@@ -35,7 +36,7 @@ def test_scaled_copies_of_one_signal_give_scaled_copies_of_its_result(scales, sm
 
 def test_every_bin_has_one_gain_and_rotation_for_all_channels(small_model, speech, noisy_speech):
     signal = np.stack([speech, 0.5 * noisy_speech[:16_000]])
-    spectrum = stft(torch.from_numpy(signal))
+    spectrum = stft(torch.from_numpy(signal), FRAMES_16_MS)
     with torch.inference_mode():
         enhanced, _ = LinkedChannels(small_model, [2]).stream(spectrum)
     before, after = torch.view_as_complex(spectrum), torch.view_as_complex(enhanced)
@@ -46,7 +47,7 @@ def test_every_bin_has_one_gain_and_rotation_for_all_channels(small_model, speec
 
 def test_the_reference_has_the_mean_power_and_is_silent_only_where_all_are(speech):
     signal = torch.from_numpy(np.stack([speech, -speech, 0 * speech]))
-    spectrum = stft(signal)
+    spectrum = stft(signal, FRAMES_16_MS)
     power = reference(spectrum).square().sum(-1)
     torch.testing.assert_close(power, spectrum.square().sum(-1).mean(0))
     assert not reference(torch.zeros_like(spectrum)).any()
@@ -81,8 +82,8 @@ def test_signals_with_several_channels_in_one_batch_do_not_mix(small_model, nois
     signals = [noisy_speech[None, :9_000], np.stack([noisy_speech[9_000:18_000]] * 3)]
     batch = torch.from_numpy(np.concatenate(signals))
     with torch.inference_mode():
-        together, _ = LinkedChannels(small_model, [1, 3]).stream(stft(batch))
-        together = istft(together, 9_000)
-        alone = istft(small_model(stft(batch[:1])), 9_000)
+        together, _ = LinkedChannels(small_model, [1, 3]).stream(stft(batch, FRAMES_16_MS))
+        together = istft(together, 9_000, FRAMES_16_MS)
+        alone = istft(small_model(stft(batch[:1], FRAMES_16_MS)), 9_000, FRAMES_16_MS)
     torch.testing.assert_close(together[:1], alone, atol=1e-5, rtol=0)
     assert (together[1] - together[3]).abs().max() < 1e-5

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,11 +13,16 @@ import torch
 
 import mbs_cli
 from mbs_cli.audio.output_format import ClipPolicy, OutputFormat
+from mbs_cli.audio.parameters import FRAMES_16_MS
 from mbs_cli.audio.stft import stft
 from mbs_cli.enhancement.bounded import BoundedModel
 from mbs_cli.enhancement.report import Advanced, MovedToCpu, Status
 from mbs_cli.enhancement.treatment import Treatment
 from mbs_cli.enhancement.windowed import WindowedEnhancer
+from mbs_cli.models.checkpoint import save_checkpoint
+from mbs_cli.models.checkpoint_info import CheckpointInfo
+from mbs_cli.models.config import PRESETS
+from mbs_cli.models.registry import build_model
 
 # Everything is loaded and warm before the limit: so many further megabytes can be had.
 LIMIT = """
@@ -45,7 +51,7 @@ EXACT = {
 }
 WHOLE_BLOCK = """
 with torch.inference_mode():
-    model.stream(stft(torch.randn(1, 32_000)))
+    model.stream(stft(torch.randn(1, 32_000), model.framing))
 """
 FILES = """
 report = mbs_cli.enhance_paths(paths[:-1], paths[-1], model=model, device="cpu")
@@ -56,26 +62,35 @@ for file in report.files:
 
 @pytest.fixture
 def limited(run_mbs, small_checkpoint):
-    def run(script, room_mb, *paths):
+    def run(script, room_mb, *paths, checkpoint=small_checkpoint):
         environment = os.environ | EXACT
         script = LIMIT + script
-        return run_mbs(small_checkpoint, room_mb, *paths, script=script, env=environment)
+        return run_mbs(checkpoint, room_mb, *paths, script=script, env=environment)
 
     return run
 
 
+@pytest.fixture
+def wide_checkpoint(tmp_path):
+    """A model whose blocks of 2 s need far more memory than reading and writing files does."""
+    path = tmp_path / "wide.safetensors"
+    model = build_model(replace(PRESETS["mbs-net-small"], features=320, layers=1))
+    save_checkpoint(path, model, CheckpointInfo(preset="custom"))
+    return path
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="memory is limited as Linux does it")
 def test_a_block_that_does_not_fit_is_halved_without_a_trace(
-    limited, tmp_path, small_model, noisy_file
+    limited, tmp_path, wide_checkpoint, noisy_file
 ):
-    room_mb = 20
-    whole = limited(WHOLE_BLOCK, room_mb)
+    room_mb = 26
+    whole = limited(WHOLE_BLOCK, room_mb, checkpoint=wide_checkpoint)
     assert whole.returncode == 1
     assert "can't allocate memory" in whole.stderr
-    halved = limited(FILES, room_mb, noisy_file, tmp_path / "out")
+    halved = limited(FILES, room_mb, noisy_file, tmp_path / "out", checkpoint=wide_checkpoint)
     assert halved.stdout == "done None\n", halved.stderr
     mbs_cli.enhance_file(
-        noisy_file, tmp_path / "usual.flac", model=small_model, precision="float32"
+        noisy_file, tmp_path / "usual.flac", model=wide_checkpoint, precision="float32"
     )
     usual, _ = soundfile.read(tmp_path / "usual.flac")
     assert np.abs(soundfile.read(tmp_path / "out" / noisy_file.name)[0] - usual).max() < 1e-4
@@ -100,6 +115,7 @@ class Hungry(torch.nn.Module):
     def __init__(self, model, most_frames):
         super().__init__()
         self.model, self.most_frames, self.is_causal = model, most_frames, model.is_causal
+        self.framing = model.framing
 
     def check(self, spectrum):
         if spectrum.shape[0] * spectrum.shape[2] > self.most_frames:
@@ -116,7 +132,7 @@ class Hungry(torch.nn.Module):
 
 @pytest.mark.parametrize("most_frames", [3, 40, 100])
 def test_a_stream_in_halves_is_the_whole(most_frames, small_model, noisy_speech):
-    spectrum = stft(torch.from_numpy(noisy_speech[:24_000].reshape(2, -1)))
+    spectrum = stft(torch.from_numpy(noisy_speech[:48_000].reshape(2, -1)), FRAMES_16_MS)
     bounded = BoundedModel(Hungry(small_model, most_frames))
     with torch.inference_mode():
         pieces, _ = bounded.stream(spectrum)
@@ -125,7 +141,7 @@ def test_a_stream_in_halves_is_the_whole(most_frames, small_model, noisy_speech)
 
 
 def test_rows_of_a_model_that_looks_both_ways_go_one_by_one(both_ways, noisy_speech):
-    spectrum = stft(torch.from_numpy(noisy_speech[:32_000].reshape(4, -1)))
+    spectrum = stft(torch.from_numpy(noisy_speech[:32_000].reshape(4, -1)), FRAMES_16_MS)
     frames = spectrum.shape[2]
     bounded = BoundedModel(Hungry(both_ways, most_frames=frames))
     with torch.inference_mode():

@@ -8,6 +8,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
+from mbs_cli.audio.parameters import FRAMES_16_MS
 from mbs_cli.enhancement.latency import waiting_samples
 from mbs_cli.enhancement.streaming import StreamEnhancer
 from mbs_cli.enhancement.treatment import ChannelMode, Treatment
@@ -68,10 +69,10 @@ def test_what_cannot_be_fed_is_refused_and_leaves_the_stream_as_it_was(small_mod
         StreamEnhancer(small_model, 16_000, 0)
 
 
-@pytest.mark.parametrize(("rate_hz", "most_ms"), [(16_000, 24), (48_000, 100), (8_000, 225)])
+@pytest.mark.parametrize(("rate_hz", "most_ms"), [(16_000, 32), (48_000, 110), (8_000, 240)])
 def test_a_stream_is_as_late_as_is_said(rate_hz, most_ms, small_model, wide_band_speech):
     block = rate_hz // 125
-    waiting = waiting_samples(rate_hz, block)
+    waiting = waiting_samples(rate_hz, block, small_model.framing)
     assert waiting <= most_ms / 1000 * rate_hz
     signal = wide_band_speech(rate_hz)[:rate_hz].T
     stream = StreamEnhancer(small_model, rate_hz)
@@ -100,4 +101,4 @@ def test_memory_does_not_grow_with_the_length_of_a_stream(passthrough, wide_band
 
 
 def test_a_model_that_looks_ahead_says_that_it_waits_for_a_window():
-    assert waiting_samples(16_000, 1_600, is_causal=False) > 16_000
+    assert waiting_samples(16_000, 1_600, FRAMES_16_MS, is_causal=False) > 16_000

@@ -16,7 +16,7 @@ class Forgetful(nn.Module):
 
     def __init__(self, model):
         super().__init__()
-        self.model = model
+        self.model, self.framing = model, model.framing
 
     def look_ahead(self, spectrum, _state, kept, shown):
         return self.model.look_ahead(spectrum, None, kept, shown)
@@ -33,7 +33,9 @@ def enhance_in_windows(model, signal, piece_samples, **options):
 
 @torch.inference_mode()
 def enhance_whole(model, signal):
-    return istft(model(stft(torch.from_numpy(signal))), signal.shape[1]).numpy()
+    return istft(
+        model(stft(torch.from_numpy(signal), model.framing)), signal.shape[1], model.framing
+    ).numpy()
 
 
 @pytest.fixture
@@ -113,7 +115,7 @@ class Disagreeing(nn.Module):
 
     def __init__(self, model):
         super().__init__()
-        self.model, self.gain = model, 1.0
+        self.model, self.framing, self.gain = model, model.framing, 1.0
 
     def look_ahead(self, spectrum, state, kept, shown):
         self.gain = 3.0 - self.gain

@@ -7,8 +7,9 @@ import soundfile
 import torch
 from torch import Tensor, nn
 
+from mbs_cli.audio.parameters import FRAMES_8_MS
 from mbs_cli.audio.stft import istft, stft
-from mbs_cli.models.bands import BAND_WIDTHS
+from mbs_cli.models.bands import SPLIT
 from mbs_cli.models.bsrnn import Bsrnn, NormedBandSplit, filter_frames
 from mbs_cli.models.config import PRESETS, BsrnnConfig
 from mbs_cli.models.registry import build_model
@@ -20,7 +21,7 @@ EXAMPLE = Path(__file__).parents[2] / "examples" / "noisy" / "en_babble_5db.flac
 @pytest.fixture(scope="module")
 def spectrum() -> Tensor:
     samples = torch.from_numpy(soundfile.read(EXAMPLE, dtype="float32", frames=32000)[0])
-    return stft(samples.view(2, 16000))
+    return stft(samples.view(2, 16000), FRAMES_8_MS)
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +45,7 @@ def test_band_split_equals_group_norm_and_linear_of_each_band(spectrum: Tensor) 
     nn.init.normal_(split.bias)
     features = split(spectrum)
     first = 0
-    for band, width in enumerate(BAND_WIDTHS):
+    for band, width in enumerate(SPLIT.widths):
         bins = slice(first, first + width)
         values = spectrum[:, bins].permute(0, 3, 1, 2).flatten(1, 2)  # (B, 2 * width, T)
         gain, shift = split.gain[:, bins].flatten(), split.shift[:, bins].flatten()
@@ -122,7 +123,7 @@ def test_gradients_are_finite_on_silence_and_on_full_scale(level: float) -> None
     torch.manual_seed(0)
     model = Bsrnn(BsrnnConfig(features=16, layers=2))
     square_wave = level * torch.sign(torch.sin(torch.arange(8000) * 0.1))[None]
-    estimate = istft(model(stft(square_wave)), 8000)
+    estimate = istft(model(stft(square_wave, FRAMES_8_MS)), 8000, FRAMES_8_MS)
     (estimate - 0.5 * square_wave).square().mean().backward()
     for name, parameter in model.named_parameters():
         assert parameter.grad is not None, name

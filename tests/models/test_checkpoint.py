@@ -205,14 +205,24 @@ def in_config(**values: Any) -> Callable[[dict[str, Any]], None]:
 
 MISFITS: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
     "format": (lambda d: d.update(format="other"), "format is 'other', expected 'mbs-checkpoint'"),
-    "version": (lambda d: d.update(format_version=9), "format_version is 9, expected 1"),
+    "version": (lambda d: d.update(format_version=9), "format_version is 9, expected 2"),
     "rate": (lambda d: d.update(sample_rate_hz=48000), "sample_rate_hz is 48000, expected 16000"),
-    "hop": (lambda d: d["stft"].update(hop=256), "stft.hop is 256, expected 128"),
-    "stft": (lambda d: d.pop("stft"), "stft.n_fft is missing"),
+    "hop": (lambda d: d["stft"].update(hop=128), "stft.hop is 128, expected 256"),
+    "other frames": (in_config(frames="8ms"), "stft.hop is 256, expected 128"),
+    "unknown frames": (in_config(frames="4ms"), "frames is '4ms', expected one of 8ms, 16ms"),
+    "other bands": (in_config(bands="split"), "tensor band_split.* has shape"),
+    "old form": (
+        lambda d: d.update(format_version=1),
+        "format_version is 1, expected 2 .the file was written by another version of mbs",
+    ),
+    "stft": (lambda d: d.pop("stft"), "stft is missing"),
     "architecture": (lambda d: d.update(architecture="unet"), "architecture is 'unet', expected"),
     "no config": (lambda d: d.pop("config"), "config is missing"),
     "config list": (lambda d: d.update(config=[]), "config is \\[\\], expected a dict"),
-    "unknown field": (in_config(width=3), "config.width is 3, expected only features, layers"),
+    "unknown field": (
+        in_config(width=3),
+        "config.width is 3, expected only frames, bands, features",
+    ),
     "lost field": (lambda d: d["config"].pop("states"), "config.states is missing"),
     "bad value": (in_config(features="many"), "features is 'many'"),
     "list value": (in_config(branches=["shared"]), "branches is \\['shared'\\]"),

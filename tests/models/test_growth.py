@@ -75,7 +75,7 @@ def test_what_only_the_new_model_has_stays_as_it_was() -> None:
 
 
 def test_the_bidirectional_preset_grows_from_mbs_net() -> None:
-    sizes = {"features": 16, "layers": 1, "decoder_hidden": 8}
+    sizes = {"features": 16, "layers": 1, "states": 4, "decoder_hidden": 8}
     source, grown = (
         replace(PRESETS[name], **sizes) for name in ("mbs-net", "mbs-net-bidirectional")
     )

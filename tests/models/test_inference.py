@@ -13,7 +13,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from mbs_cli.audio.parameters import FRAMES_8_MS
 from mbs_cli.audio.stft import stft
+from mbs_cli.models.bands import OVERLAPPING, SPLIT, BandTable
 from mbs_cli.models.config import PRESETS, ModelConfig
 from mbs_cli.models.decoders import BandDecoder, Head
 from mbs_cli.models.encoder import BandMixer
@@ -25,6 +27,7 @@ from mbs_cli.models.registry import build_model
 MBS_NET = replace(PRESETS["mbs-net"], features=64, decoder_hidden=80)
 FORMS = {
     **PRESETS,
+    "short frames": replace(MBS_NET, frames="8ms", bands="split"),
     "lstm": replace(MBS_NET, time_layer="lstm", band_layer="none"),
     "complex": replace(MBS_NET, decoder="complex-3-tap", band_layer_every=2),
     "magnitude": replace(MBS_NET, decoder="magnitude", band_layer="bidirectional-mamba"),
@@ -56,8 +59,8 @@ def make(config: ModelConfig) -> nn.Module:
 def speech(frames: int, batch: int = 1) -> Tensor:
     samples, _ = soundfile.read("examples/noisy/en_babble_5db.flac", dtype="float32")
     starts = range(8000, 8000 + 4000 * batch, 4000)
-    clips = [torch.from_numpy(samples[start:][: 128 * frames - 1]) for start in starts]
-    return stft(torch.stack(clips))
+    clips = [torch.from_numpy(samples[start:][: 128 * frames]) for start in starts]
+    return stft(torch.stack(clips), FRAMES_8_MS)[:, :, :frames]
 
 
 def error(found: Tensor, truth: Tensor) -> float:
@@ -131,26 +134,28 @@ def test_mamba_layer(steps: int, features: int, states: int, expand: int) -> Non
         assert error(a, b.detach()) < 1e-5
 
 
+@pytest.mark.parametrize("table", [SPLIT, OVERLAPPING])
 @pytest.mark.parametrize("values", [1, 2, 6])
 @pytest.mark.parametrize(("features", "hidden"), [(64, 80), (18, 7)])
 @pytest.mark.usefixtures("inference")
-def test_band_decoder(values: int, features: int, hidden: int) -> None:
-    decoder = BandDecoder(features, hidden, values)
+def test_band_decoder(values: int, features: int, hidden: int, table: BandTable) -> None:
+    decoder = BandDecoder(features, hidden, values, table)
     decoder.norm_gain.uniform_(-1, 1)
     decoder.norm_shift.normal_()
     decoder.hidden_bias.normal_()
     decoder.bias.normal_()
-    x = 3 * torch.randn(31, 2, 7, features)
+    x = 3 * torch.randn(table.bands, 2, 7, features)
     assert error(decoder(x), decoder.plain(x)) < 1e-5
 
 
+@pytest.mark.parametrize("bands", [24, 31])
 @pytest.mark.parametrize("frames", [1, 7, 16, 19])
 @pytest.mark.usefixtures("inference")
-def test_band_mixer(frames: int) -> None:
-    mixer = BandMixer(33)
+def test_band_mixer(frames: int, bands: int) -> None:
+    mixer = BandMixer(33, bands)
     mixer.norm.weight.uniform_(-1, 1)
     mixer.norm.bias.normal_()
-    x = 3 * torch.randn(31, 2, frames, 33)
+    x = 3 * torch.randn(bands, 2, frames, 33)
     assert error(mixer(x), mixer.plain(x)) < 1e-5
 
 

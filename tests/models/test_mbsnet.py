@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 import soundfile
@@ -10,10 +11,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mbs_cli.audio.parameters import N_FFT
+from mbs_cli.audio.parameters import BINS, FRAMES_16_MS, N_FFT
 from mbs_cli.audio.stft import istft, stft
 from mbs_cli.errors import UsageError
-from mbs_cli.models.bands import BAND_WIDTHS, BANDS, BINS
+from mbs_cli.models.bands import BAND_TABLES, OVERLAPPING, SPLIT
 from mbs_cli.models.config import PRESETS, MbsNetConfig
 from mbs_cli.models.mamba import Mamba
 from mbs_cli.models.mbsnet import MbsNet
@@ -27,6 +28,7 @@ FORMS = [
     replace(SMALL, decoder="complex-3-tap", band_layer_every=2),
     replace(SMALL, decoder="magnitude"),
     replace(SMALL, branches="dual", expand=2),
+    replace(SMALL, frames="8ms", bands="split"),
 ]
 CAUSAL_FORMS = [config for config in FORMS if config.is_causal]
 
@@ -45,9 +47,24 @@ def make(config: MbsNetConfig) -> MbsNet:
     return MbsNet(config)
 
 
-def test_the_band_table_covers_every_bin_once() -> None:
-    assert BANDS == 31
-    assert sum(BAND_WIDTHS) == BINS == 257
+def test_every_bin_is_decided_by_one_band_or_shared_by_two_neighbours() -> None:
+    assert (SPLIT.bands, SPLIT.places) == (31, BINS)
+    assert OVERLAPPING.bands == 24
+    for table in BAND_TABLES.values():
+        for frequency in range(BINS):
+            shares = {k: table.share(k, frequency) for k in range(table.bands)}
+            holders = [band for band, share in shares.items() if share > 0]
+            assert sum(shares.values()) == pytest.approx(1.0)
+            assert all(frequency in table.spans[band] for band in holders)
+            assert len(holders) == 1 or (table.overlap and holders[1] == holders[0] + 1)
+
+
+def test_shares_of_overlapping_bands_change_little_from_bin_to_bin() -> None:
+    for band in range(OVERLAPPING.bands):
+        shares = [OVERLAPPING.share(band, frequency) for frequency in range(BINS)]
+        steps = [abs(after - before) for before, after in pairwise(shares)]
+        assert max(steps) <= 1 / min(OVERLAPPING.own_widths)
+        assert max(steps[40:]) < 0.13  # above 1.2 kHz, where bands are wide
 
 
 @pytest.mark.parametrize(
@@ -55,7 +72,7 @@ def test_the_band_table_covers_every_bin_once() -> None:
     [
         ("mbs-net", 2.3e6 * 0.98, 2.3e6 * 1.02),
         ("mbs-net-small", 0.45e6, 0.55e6),
-        ("mbs-net-bidirectional", 1_668_235, 1_668_235),
+        ("mbs-net-bidirectional", 460_967, 460_967),
         ("mbs-net-original", 7.33e6 * 0.99, 7.33e6 * 1.01),
         ("bsrnn", 2_963_024, 2_963_024),
     ],
@@ -78,14 +95,17 @@ def test_a_later_sample_changes_nothing_earlier_than_one_window(config: MbsNetCo
     changed = samples.clone()
     changed[:, 9000:] = 0.5 * torch.randn(changed[:, 9000:].shape)
     with torch.no_grad():
-        before, after = (istft(model(stft(x)), x.shape[1]) for x in (samples, changed))
+        before, after = (
+            istft(model(stft(x, FRAMES_16_MS)), x.shape[1], FRAMES_16_MS)
+            for x in (samples, changed)
+        )
     assert torch.equal(before[:, : 9000 - N_FFT], after[:, : 9000 - N_FFT])
     assert not torch.allclose(before[:, 9000:], after[:, 9000:])
 
 
 def test_a_bidirectional_model_does_look_ahead_and_says_that_it_cannot_stream() -> None:
     model = make(FORMS[1])
-    spectrum = stft(speech())
+    spectrum = stft(speech(), FRAMES_16_MS)
     changed = spectrum.clone()
     changed[:, :, -1] += 1.0
     with torch.no_grad():
@@ -98,7 +118,7 @@ def test_a_bidirectional_model_does_look_ahead_and_says_that_it_cannot_stream() 
 @pytest.mark.parametrize("piece", [1, 7, 64])
 def test_frames_in_pieces_equal_the_whole(config: MbsNetConfig, piece: int) -> None:
     model = make(config)
-    spectrum = stft(speech())
+    spectrum = stft(speech(), FRAMES_16_MS)
     with torch.no_grad():
         whole = model(spectrum)
         state, pieces = None, []
@@ -112,7 +132,7 @@ def test_frames_in_pieces_equal_the_whole(config: MbsNetConfig, piece: int) -> N
 @pytest.mark.parametrize("gain", [1e-3, 30.0])
 def test_scaling_the_input_scales_the_output(config: MbsNetConfig, gain: float) -> None:
     model = make(config)
-    spectrum = stft(speech())
+    spectrum = stft(speech(), FRAMES_16_MS)
     with torch.no_grad():
         torch.testing.assert_close(
             model(spectrum * gain) / gain, model(spectrum), rtol=1e-3, atol=1e-4
@@ -129,7 +149,7 @@ def test_output_and_gradients_stay_finite(config: MbsNetConfig, kind: str) -> No
         "faint": 1e-7 * torch.randn(1, 8000),
     }[kind]
     model = make(config)
-    spectrum = stft(samples).requires_grad_()
+    spectrum = stft(samples, FRAMES_16_MS).requires_grad_()
     estimate = model(spectrum)
     estimate.square().sum().backward()
     assert torch.isfinite(estimate).all()
@@ -141,7 +161,7 @@ def test_output_and_gradients_stay_finite(config: MbsNetConfig, kind: str) -> No
 
 def test_silence_stays_silence() -> None:
     with torch.no_grad():
-        assert not make(SMALL)(stft(torch.zeros(1, 4000))).any()
+        assert not make(SMALL)(stft(torch.zeros(1, 4000), FRAMES_16_MS)).any()
 
 
 @pytest.mark.parametrize("name", ["mbs-net", "mbs-net-bidirectional"])

@@ -14,6 +14,7 @@ import pytest
 import torch
 
 from mbs_cli import __version__
+from mbs_cli.audio.parameters import FRAMES_16_MS
 from mbs_cli.audio.stft import stft
 from mbs_cli.errors import CheckpointError, UsageError
 from mbs_cli.models.checkpoint import file_sha256, load_checkpoint, save_checkpoint
@@ -85,7 +86,7 @@ def test_a_file_says_what_it_holds_and_runs_as_the_model_does(
     assert runner.info.checkpoint == INFO
     assert runner.info.weights_sha256 == file_sha256(checkpoint)
     assert runner.info.weights_licence is None
-    spectrum = stft(torch.from_numpy(noisy_speech[None, :30_000]))
+    spectrum = stft(torch.from_numpy(noisy_speech[None, :30_000]), FRAMES_16_MS)
     with torch.inference_mode():
         torch.testing.assert_close(runner(spectrum), model(spectrum), rtol=0, atol=1e-4)
 
@@ -103,7 +104,7 @@ def test_a_description_explains_every_input_and_output(
             assert entry["meaning"]
             assert entry["shape"] or key == "kept"
     assert description["latency_samples"] == 512
-    assert description["model"]["stft"] == {"n_fft": 512, "hop": 128, "window": "hann-periodic"}
+    assert description["model"]["stft"] == {"n_fft": 512, "hop": 256, "window": "root-hann"}
 
 
 def test_the_comparison_notices_other_weights(

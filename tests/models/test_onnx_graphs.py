@@ -12,6 +12,7 @@ import soundfile
 import torch
 from torch import Tensor
 
+from mbs_cli.audio.parameters import FRAMES_8_MS
 from mbs_cli.audio.stft import stft
 from mbs_cli.models.checkpoint_info import CheckpointInfo
 from mbs_cli.models.config import BsrnnConfig, MbsNetConfig, ModelConfig
@@ -68,7 +69,7 @@ def two_signals() -> Tensor:
     """Spectra (2, F, 64, 2) of half a second of speech each, the second one quieter."""
     samples, _ = soundfile.read("examples/noisy/en_babble_5db.flac", dtype="float32")
     pair = np.stack([samples[16_000:24_064], 0.1 * samples[40_000:48_064]])
-    return stft(torch.from_numpy(pair))
+    return stft(torch.from_numpy(pair), FRAMES_8_MS)
 
 
 def frames_first(spectrum: Tensor) -> np.ndarray:

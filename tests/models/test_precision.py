@@ -11,6 +11,7 @@ import soundfile
 import torch
 from torch import Tensor, nn
 
+from mbs_cli.audio.parameters import FRAMES_8_MS
 from mbs_cli.audio.stft import stft
 from mbs_cli.enhancement.files import enhance_file
 from mbs_cli.enhancement.loading import load_model
@@ -39,7 +40,8 @@ def shipped() -> Iterator[nn.Module]:
 
 def noisy_spectrum(name: str, frames: int) -> Tensor:
     samples, _ = soundfile.read(f"examples/noisy/{name}.flac", dtype="float32")
-    return stft(torch.from_numpy(samples[16_000:][: 128 * frames - 1])[None])
+    spectrum = stft(torch.from_numpy(samples[16_000:][: 128 * frames])[None], FRAMES_8_MS)
+    return spectrum[:, :, :frames]
 
 
 def level_db(difference: Tensor, whole: Tensor) -> float:

@@ -10,6 +10,7 @@ from clips import read_clips
 from safetensors.torch import load_file, save_file
 from torch import Tensor, distributed
 
+from mbs_cli.audio.parameters import FRAMES_16_MS
 from mbs_cli.audio.stft import stft
 from mbs_cli.training.config import LossConfig, TrainConfig
 from mbs_cli.training.metric_discriminator import DELAY_STEPS, MetricDiscriminator
@@ -29,7 +30,9 @@ def make_metric(
 def at_step(noisy: Tensor, clean: Tensor, step: int) -> Comparison:
     """Estimates that get better and worse from step to step."""
     noise_left = (step % 5 + 1) / 5
-    return compare(stft(clean + noise_left * (noisy - clean)), noisy, clean)
+    return compare(
+        stft(clean + noise_left * (noisy - clean), FRAMES_16_MS), noisy, clean, FRAMES_16_MS
+    )
 
 
 def run_steps(

@@ -9,6 +9,7 @@ import torch
 from loss_case import only
 from torch import Tensor
 
+from mbs_cli.audio.parameters import FRAMES_16_MS
 from mbs_cli.audio.stft import stft
 from mbs_cli.errors import UsageError
 from mbs_cli.training.config import WEIGHTS, LossConfig
@@ -19,7 +20,7 @@ PARTS = [name for name in WEIGHTS if name not in ("rating", "metric")]  # take a
 
 
 def value_of(name: str, estimate: Tensor, noisy: Tensor, clean: Tensor) -> float:
-    return enhancement_loss(estimate, noisy, clean, only(name))[0].item()
+    return enhancement_loss(estimate, noisy, clean, FRAMES_16_MS, only(name))[0].item()
 
 
 @pytest.mark.parametrize("name", PARTS)
@@ -34,8 +35,10 @@ def test_value_and_slope_are_finite_whatever_is_silent(
     clean_level: float,
     estimate_level: float,
 ) -> None:
-    estimate = (stft(noisy) * estimate_level).requires_grad_()
-    loss, _ = enhancement_loss(estimate, noisy * noisy_level, clean * clean_level, only(name))
+    estimate = (stft(noisy, FRAMES_16_MS) * estimate_level).requires_grad_()
+    loss, _ = enhancement_loss(
+        estimate, noisy * noisy_level, clean * clean_level, FRAMES_16_MS, only(name)
+    )
     loss.backward()
     assert torch.isfinite(loss)
     assert estimate.grad is not None
@@ -47,9 +50,9 @@ def test_a_small_step_down_the_slope_of_a_part_lowers_it(
     noisy: Tensor, clean: Tensor, name: str
 ) -> None:
     torch.manual_seed(0)
-    start = stft(noisy) * (0.5 + 0.2 * torch.randn(2, 257, 126, 1))
+    start = stft(noisy, FRAMES_16_MS) * (0.5 + 0.2 * torch.randn(2, 257, 126, 1))
     estimate = start.clone().requires_grad_()
-    loss, _ = enhancement_loss(estimate, noisy, clean, only(name))
+    loss, _ = enhancement_loss(estimate, noisy, clean, FRAMES_16_MS, only(name))
     loss.backward()
     assert estimate.grad is not None
     step = 1e-3 * start.norm() / estimate.grad.norm()
@@ -58,24 +61,26 @@ def test_a_small_step_down_the_slope_of_a_part_lowers_it(
 
 
 def test_what_has_no_weight_is_not_computed(noisy: Tensor, clean: Tensor) -> None:
-    _, parts = enhancement_loss(stft(noisy), noisy, clean, LossConfig(loudness=0.0, phase=1.0))
+    _, parts = enhancement_loss(
+        stft(noisy, FRAMES_16_MS), noisy, clean, FRAMES_16_MS, LossConfig(loudness=0.0, phase=1.0)
+    )
     assert list(parts) == ["magnitude", "complex", "snr", "phase", "over_attenuation"]
 
 
 def test_the_total_is_the_weighted_sum(noisy: Tensor, clean: Tensor) -> None:
     config = LossConfig(time=50.0, over_attenuation=3.0)
-    total, parts = enhancement_loss(stft(noisy), noisy, clean, config)
+    total, parts = enhancement_loss(stft(noisy, FRAMES_16_MS), noisy, clean, FRAMES_16_MS, config)
     assert total.item() == pytest.approx(sum(getattr(config, n) * p for n, p in parts.items()))
 
 
 def test_pieces_of_a_batch_add_up_to_its_means(noisy: Tensor, clean: Tensor) -> None:
     config = LossConfig(**dict.fromkeys(PARTS, 1.0))
     noisy, clean = torch.cat((noisy, noisy[:1])), torch.cat((clean, torch.zeros(1, 16_000)))
-    estimate = 0.5 * stft(noisy)
-    _, expected = enhancement_loss(estimate, noisy, clean, config)
+    estimate = 0.5 * stft(noisy, FRAMES_16_MS)
+    _, expected = enhancement_loss(estimate, noisy, clean, FRAMES_16_MS, config)
     whole = averaged_items(noisy, clean)
     pieces = [
-        enhancement_loss(estimate[part], noisy[part], clean[part], config, whole)[1]
+        enhancement_loss(estimate[part], noisy[part], clean[part], FRAMES_16_MS, config, whole)[1]
         for part in (slice(0, 1), slice(1, 3))
     ]
     for name, value in expected.items():
@@ -87,15 +92,15 @@ def test_pieces_of_a_batch_add_up_to_its_means(noisy: Tensor, clean: Tensor) -> 
 def test_a_part_is_the_same_at_every_level_and_zero_for_the_target(
     noisy: Tensor, clean: Tensor, name: str
 ) -> None:
-    value = value_of(name, stft(noisy), noisy, clean)
-    assert value_of(name, stft(noisy) / 50, noisy / 50, clean / 50) == pytest.approx(
+    value = value_of(name, stft(noisy, FRAMES_16_MS), noisy, clean)
+    assert value_of(name, stft(noisy, FRAMES_16_MS) / 50, noisy / 50, clean / 50) == pytest.approx(
         value, rel=1e-4
     )
-    assert value_of(name, stft(clean), noisy, clean) < 1e-3 * value
+    assert value_of(name, stft(clean, FRAMES_16_MS), noisy, clean) < 1e-3 * value
 
 
 def test_over_attenuation_is_only_what_is_missing(noisy: Tensor, clean: Tensor) -> None:
-    spectrum = stft(clean)
+    spectrum = stft(clean, FRAMES_16_MS)
     assert value_of("over_attenuation", 2 * spectrum, noisy, clean) == 0.0
     halved = value_of("over_attenuation", 0.5 * spectrum, noisy, clean)
     assert halved == pytest.approx(value_of("magnitude", 0.5 * spectrum, noisy, clean), rel=1e-5)
@@ -103,21 +108,23 @@ def test_over_attenuation_is_only_what_is_missing(noisy: Tensor, clean: Tensor) 
 
 
 def test_a_signal_is_consistent_and_a_rotated_spectrum_is_not(noisy: Tensor, clean: Tensor) -> None:
-    assert value_of("consistency", stft(noisy), noisy, clean) < 1e-6
+    assert value_of("consistency", stft(noisy, FRAMES_16_MS), noisy, clean) < 1e-6
     torch.manual_seed(0)
     angle = 2 * math.pi * torch.rand(2, 257, 126)
-    rotated = torch.view_as_complex(stft(noisy)) * torch.polar(torch.ones_like(angle), angle)
+    rotated = torch.view_as_complex(stft(noisy, FRAMES_16_MS)) * torch.polar(
+        torch.ones_like(angle), angle
+    )
     assert value_of("consistency", torch.view_as_real(rotated), noisy, clean) > 0.05
 
 
 def test_a_wrong_level_is_an_error_for_snr_and_none_for_si_sdr(
     noisy: Tensor, clean: Tensor
 ) -> None:
-    spectrum = stft(noisy)
+    spectrum = stft(noisy, FRAMES_16_MS)
     louder = {name: value_of(name, 1.5 * spectrum, noisy, clean) for name in ("snr", "si_sdr")}
     assert louder["si_sdr"] == pytest.approx(value_of("si_sdr", spectrum, noisy, clean), abs=1e-3)
     assert louder["snr"] > value_of("snr", spectrum, noisy, clean) + 0.1
-    halved = value_of("snr", 0.5 * stft(clean), noisy, clean)
+    halved = value_of("snr", 0.5 * stft(clean, FRAMES_16_MS), noisy, clean)
     assert halved == pytest.approx(-math.log10(1 / (0.25 + 1e-3)), abs=1e-3)
 
 

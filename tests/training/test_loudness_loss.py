@@ -7,12 +7,13 @@ import torch
 from clips import read_clips
 from torch import Tensor
 
+from mbs_cli.audio.parameters import FRAMES_16_MS
 from mbs_cli.audio.stft import stft
 from mbs_cli.training.loudness_loss import loudness_error
 
 
 def power(samples: Tensor) -> Tensor:
-    return stft(samples).square().sum(-1)
+    return stft(samples, FRAMES_16_MS).square().sum(-1)
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +27,7 @@ def noise(clean: Tensor) -> Tensor:
 
 
 def error_of(estimate: Tensor, clean: Tensor) -> Tensor:
-    return loudness_error(power(estimate), power(clean))
+    return loudness_error(power(estimate), power(clean), FRAMES_16_MS.frames_per_second)
 
 
 def test_it_ranks_as_pesq_does(clean: Tensor, noise: Tensor) -> None:
@@ -57,8 +58,12 @@ def test_the_target_and_what_nobody_hears_cost_next_to_nothing(
 def test_what_is_added_disturbs_more_than_what_is_missing(clean: Tensor) -> None:
     wanted = power(clean)
     high = torch.arange(257)[:, None] > 96  # above 3 kHz
-    added = loudness_error(torch.where(high, 30 * wanted, wanted), wanted)
-    missing = loudness_error(torch.where(high, wanted / 30, wanted), wanted)
+    added = loudness_error(
+        torch.where(high, 30 * wanted, wanted), wanted, FRAMES_16_MS.frames_per_second
+    )
+    missing = loudness_error(
+        torch.where(high, wanted / 30, wanted), wanted, FRAMES_16_MS.frames_per_second
+    )
     assert (added > 1.5 * missing).all()
 
 

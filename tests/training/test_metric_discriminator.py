@@ -17,6 +17,7 @@ from metric_case import CONFIG, at_step, make_metric, run_steps
 from safetensors.torch import load_file
 from torch import Tensor
 
+from mbs_cli.audio.parameters import FRAMES_16_MS
 from mbs_cli.audio.stft import stft
 from mbs_cli.errors import MbsError, UsageError
 from mbs_cli.scoring.pesq import pesq_wb
@@ -118,13 +119,17 @@ def test_a_step_down_the_term_raises_the_score_of_the_estimate(
     metric: MetricDiscriminator, noisy: Tensor, clean: Tensor
 ) -> None:
     run_steps(metric, noisy, clean, range(DELAY_STEPS + 5))
-    estimate = stft(noisy).requires_grad_()
-    _, parts = enhancement_loss(estimate, noisy, clean, CONFIG, networks={"metric": metric.term})
+    estimate = stft(noisy, FRAMES_16_MS).requires_grad_()
+    _, parts = enhancement_loss(
+        estimate, noisy, clean, FRAMES_16_MS, CONFIG, networks={"metric": metric.term}
+    )
     (slope,) = torch.autograd.grad(parts["metric"], estimate)
     after = estimate.detach() - 1e-2 * estimate.norm() / slope.norm() * slope
     before_scores, after_scores = (
         metric.network(pair.wanted.magnitude, pair.heard.magnitude)
-        for pair in (compare(spectrum, noisy, clean) for spectrum in (estimate, after))
+        for pair in (
+            compare(spectrum, noisy, clean, FRAMES_16_MS) for spectrum in (estimate, after)
+        )
     )
     assert (after_scores > before_scores).all()
     assert all(parameter.grad is None for parameter in metric.network.parameters())
@@ -235,7 +240,9 @@ def test_everything_is_finite_on_silence_which_teaches_nothing(
 
 def test_a_run_without_a_single_label_stops_and_says_why() -> None:
     metric = make_metric()
-    silence = compare(torch.zeros(1, 257, 33, 2), torch.zeros(1, 4100), torch.zeros(1, 4100))
+    silence = compare(
+        torch.zeros(1, 257, 33, 2), torch.zeros(1, 4100), torch.zeros(1, 4100), FRAMES_16_MS
+    )
     with pytest.raises(MbsError, match=r"50 steps in a row .* reference is silent"):
         run_silent_steps(metric, silence)
     metric.close()

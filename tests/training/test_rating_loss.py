@@ -8,6 +8,7 @@ from clips import read_clips
 from loss_case import only
 from torch import Tensor
 
+from mbs_cli.audio.parameters import FRAMES_16_MS
 from mbs_cli.audio.stft import stft
 from mbs_cli.errors import UsageError
 from mbs_cli.training.losses import enhancement_loss
@@ -34,20 +35,22 @@ def test_ratings_are_those_of_the_package(network: ListenerRating, kind: str) ->
 
 def loss_of(network: ListenerRating, estimate: Tensor, noisy: Tensor, clean: Tensor) -> Tensor:
     networks = {"rating": network.distance}
-    return enhancement_loss(estimate, noisy, clean, only("rating"), networks=networks)[0]
+    return enhancement_loss(
+        estimate, noisy, clean, FRAMES_16_MS, only("rating"), networks=networks
+    )[0]
 
 
 def test_clean_speech_has_nothing_to_gain(
     network: ListenerRating, noisy: Tensor, clean: Tensor
 ) -> None:
-    assert loss_of(network, stft(noisy), noisy, clean) > 0.3
-    assert loss_of(network, stft(clean), noisy, clean) < 1e-3
+    assert loss_of(network, stft(noisy, FRAMES_16_MS), noisy, clean) > 0.3
+    assert loss_of(network, stft(clean, FRAMES_16_MS), noisy, clean) < 1e-3
 
 
 def test_a_small_step_down_the_slope_lowers_it(
     network: ListenerRating, noisy: Tensor, clean: Tensor
 ) -> None:
-    estimate = stft(noisy).requires_grad_()
+    estimate = stft(noisy, FRAMES_16_MS).requires_grad_()
     before = loss_of(network, estimate, noisy, clean)
     (slope,) = torch.autograd.grad(before, estimate)
     step = 1e-2 * slope / slope.norm()
@@ -59,7 +62,7 @@ def test_a_small_step_down_the_slope_lowers_it(
 def test_value_and_slope_are_finite_whatever_is_silent(
     network: ListenerRating, noisy: Tensor, clean: Tensor, noisy_level: float, clean_level: float
 ) -> None:
-    estimate = (stft(noisy) * noisy_level).requires_grad_()
+    estimate = (stft(noisy, FRAMES_16_MS) * noisy_level).requires_grad_()
     loss = loss_of(network, estimate, noisy * noisy_level, clean * clean_level)
     (slope,) = torch.autograd.grad(loss, estimate)
     assert torch.isfinite(loss)

@@ -15,6 +15,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from mbs_cli.audio.parameters import FRAMES_16_MS
 from mbs_cli.errors import CheckpointError, MbsError, UsageError
 from mbs_cli.models.checkpoint import file_sha256, load_checkpoint
 from mbs_cli.models.config import PRESETS
@@ -192,7 +193,9 @@ def test_loss_and_gradient_are_finite_on_silence_and_full_scale() -> None:
     for level in (0.0, 1.0):
         noisy = level * torch.sign(torch.randn(2, 4000))
         estimate = torch.zeros(2, 257, 32, 2, requires_grad=True)
-        loss, _ = enhancement_loss(estimate, noisy, torch.zeros(2, 4000), LossConfig())
+        loss, _ = enhancement_loss(
+            estimate, noisy, torch.zeros(2, 4000), FRAMES_16_MS, LossConfig()
+        )
         loss.backward()
         assert torch.isfinite(loss)
         assert estimate.grad is not None

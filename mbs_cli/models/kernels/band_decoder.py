@@ -1,7 +1,7 @@
 """The decoder of every band in one pass, for inference: norm, hidden layer, tanh, values per bin.
 
 Letters: K bands, R rows (frames of a batch), D features, H hidden features, V values per bin,
-F bins, C values of a band.
+M places, which are the bins of all bands, C values of a band.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ def _tanh(x):  # type: ignore[no-untyped-def]
 
 @njit(error_model="numpy", fastmath=FAST)
 def _decode_band(  # type: ignore[no-untyped-def]
-    x, gain, shift, hidden_weight, hidden_bias, weight, bias, first_bin, width, values
+    x, gain, shift, hidden_weight, hidden_bias, weight, first_place, width, values
 ):
-    """As `decode_bands`, of one band with bins from first_bin on: x (R, D), weight (H, C)."""
+    """As `decode_bands`, of one band with places from first_place on: x (R, D), weight (H, C)."""
     rows, features = x.shape
     columns = padded_columns(values.shape[1] * width)
     size = padded_rows(min(TOGETHER, rows))
@@ -42,7 +42,7 @@ def _decode_band(  # type: ignore[no-untyped-def]
     operand = np.zeros((size, hidden_weight.shape[0]), hidden_weight.dtype)
     hidden = np.zeros((size, hidden_weight.shape[1]), np.float32)
     hidden_operand = np.zeros((size, weight.shape[0]), weight.dtype)
-    out = np.zeros((size, columns), np.float32)
+    nothing, out = np.zeros(columns, np.float32), np.zeros((size, columns), np.float32)
     for first in range(0, rows, TOGETHER):
         count = min(TOGETHER, rows - first)
         computed = tile_rows(count)
@@ -52,11 +52,11 @@ def _decode_band(  # type: ignore[no-untyped-def]
         product(operand[:computed], hidden_weight, hidden_bias, hidden)
         _tanh(hidden[:count])
         write_rows(hidden[:count], hidden_operand)
-        product(hidden_operand[:computed], weight[:, :columns], bias, out)
+        product(hidden_operand[:computed], weight[:, :columns], nothing, out)
         for i in range(count):
             for v in range(values.shape[1]):
                 for f in range(width):
-                    values[first + i, v, first_bin + f] = out[i, v * width + f]
+                    values[first + i, v, first_place + f] = out[i, v * width + f]
 
 
 @njit(nogil=True, error_model="numpy", cache=True)
@@ -69,22 +69,21 @@ def decode_bands(  # type: ignore[no-untyped-def]
     hidden_weight,
     hidden_bias,
     weight,
-    bias,
-    first_bins,
+    first_places,
     values,
 ):
-    """Fill values (R, V, F).
+    """Fill values (R, V, M).
 
     x (K, R, D); norm_gain, norm_shift (K, D); hidden_weight (K, D, H) and weight (K, H, C) in
-    words with biases (K, H) and (K, C), where C are the values of the first bins, then of the
-    next; band k holds the bins first_bins[k] to first_bins[k + 1]. The bands from `first` to before
+    words with bias (K, H) of the first, where C are the first values of the places, then the next;
+    band k holds the places first_places[k] to first_places[k + 1]. The bands from `first` to before
     `stop` are decoded.
     """
     for k in range(first, stop):
-        first_bin = first_bins[k]
+        place = first_places[k]
         _decode_band(
             x[k], norm_gain[k], norm_shift[k], hidden_weight[k], hidden_bias[k],
-            weight[k], bias[k], first_bin, first_bins[k + 1] - first_bin, values,
+            weight[k], place, first_places[k + 1] - place, values,
         )  # fmt: skip
 
 

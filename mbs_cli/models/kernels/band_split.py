@@ -78,17 +78,16 @@ def _embed_band(values, gain, shift, weight, bias, first_bin, width, features): 
 
 @njit(nogil=True, error_model="numpy", cache=True)
 def embed_bands(  # type: ignore[no-untyped-def]
-    first, stop, values, gain, shift, weight, bias, first_bins, features
+    first, stop, values, gain, shift, weight, bias, spans, features
 ):
     """Fill features (K, R, D) from values (R, V, F), each times its gain plus its shift (V, F).
 
     weight (K, I, D) in words and bias (K, D), where I are the first values of the bins of a band,
-    then the second; band k holds the bins first_bins[k] to first_bins[k + 1]. The bands from
+    then the second; band k holds the bins from spans[k, 0] to before spans[k, 1]. The bands from
     `first` to before `stop` are done.
     """
     for k in range(first, stop):
-        first_bin = first_bins[k]
+        first_bin, last = spans[k]
         _embed_band(
-            values, gain, shift, weight[k], bias[k],
-            first_bin, first_bins[k + 1] - first_bin, features[k],
-        )  # fmt: skip
+            values, gain, shift, weight[k], bias[k], first_bin, last - first_bin, features[k]
+        )

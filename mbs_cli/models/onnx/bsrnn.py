@@ -5,9 +5,9 @@ Letters: B signals, F = 257 frequency bins, T frames, K = 31 bands, D features.
 
 from __future__ import annotations
 
-from mbs_cli.models.bands import BANDS
 from mbs_cli.models.bsrnn import (
     BAND_VARIANCE_FLOOR,
+    BANDS,
     SILENCE_POWER,
     TAPS,
     VARIANCE_FLOOR,
@@ -17,7 +17,7 @@ from mbs_cli.models.bsrnn import (
     NormedBandSplit,
     UtteranceNorm,
 )
-from mbs_cli.models.onnx.bins import by_band, join_bins, rotate, split_bins
+from mbs_cli.models.onnx.bins import by_band, join_bands, rotate, split_bins
 from mbs_cli.models.onnx.graph import Value
 from mbs_cli.models.onnx.layers import (
     LayerState,
@@ -54,8 +54,8 @@ def _split_bands(split: NormedBandSplit, spectrum: Value) -> Value:
     normed = _normalise(spectrum, split)
     # Gain and shift before the bands' Linears become part of these.
     weight = split.weight * split.gain[:, :, None]
-    shift = by_band(split.weight * split.shift[:, :, None], split.index).sum(dim=(1, 2))
-    return split_bins(normed, split.index, weight, split.bias + shift[:, None])
+    shift = by_band(split.weight * split.shift[:, :, None], split.places).sum(dim=(1, 2))
+    return split_bins(normed, split.bins, split.places, weight, split.bias + shift[:, None])
 
 
 def _normalise(spectrum: Value, split: NormedBandSplit) -> Value:
@@ -99,7 +99,7 @@ def _masks(x: Value, decoder: MaskDecoder, spectrum: Value) -> Value:
     features = gain.shape[1]
     flat = normed.transpose(2, 0, 1, 3).reshape(0, -1, features)
     hidden = (flat @ array(decoder.hidden_weight) + array(decoder.hidden_bias)).apply("Tanh")
-    values = join_bins(hidden, decoder.index, decoder.weight, spectrum) + array(decoder.bias.T)
+    values = join_bands(hidden, decoder.places, decoder.weight, spectrum) + array(decoder.bias.T)
     kept, gate = values.split([decoder.VALUES, decoder.VALUES])
     return kept * gate.apply("Sigmoid")
 

@@ -13,7 +13,8 @@ import soundfile
 import torch
 from torch import Tensor, nn
 
-from mbs_cli.audio.stft import SAMPLE_RATE_HZ, istft, stft
+from mbs_cli.audio.parameters import SAMPLE_RATE_HZ
+from mbs_cli.audio.stft import istft, stft
 from mbs_cli.models.onnx.session import OnnxModel
 from mbs_cli.models.onnx.signature import Form
 
@@ -32,7 +33,8 @@ def compare(model: nn.Module, exported: OnnxModel) -> tuple[float, float]:
     """
     samples, _ = soundfile.read(_SPEECH, dtype="float32")
     signals = torch.from_numpy(samples).view(2, -1) * torch.tensor([[1.0], [_QUIETER]])
-    spectrum = stft(signals)
+    framing = exported.framing
+    spectrum = stft(signals, framing)
     match exported.info.form:
         case Form.STREAM:
             estimate, expected = _in_pieces(exported, spectrum), model(spectrum)
@@ -41,7 +43,7 @@ def compare(model: nn.Module, exported: OnnxModel) -> tuple[float, float]:
         case Form.WHOLE:
             estimate, expected = exported(spectrum), model(spectrum)
     length = signals.shape[1]
-    difference = istft(estimate, length) - istft(expected, length)
+    difference = istft(estimate, length, framing) - istft(expected, length, framing)
     return float(difference.abs().max()), samples.size / SAMPLE_RATE_HZ
 
 

@@ -15,7 +15,6 @@ from operator import add
 import numpy as np
 from torch import Tensor, nn
 
-from mbs_cli.models.bands import BANDS
 from mbs_cli.models.decoders import Head
 from mbs_cli.models.encoder import BandMixer, LstmLayer
 from mbs_cli.models.mamba import CONV_WIDTH, Mamba, MambaLayer
@@ -174,13 +173,14 @@ def lstm_over_time(
     hidden, cell = (part.reshape(1, -1, size) for part in state)
     sequences = x.reshape(0, -1, layer.input_size)
     y, (hidden, cell) = lstm(sequences, layer, (hidden, cell), kept)
-    return y, (hidden.reshape(-1, BANDS, size), cell.reshape(-1, BANDS, size))
+    shape = (-1, x.lengths(2, 3), size)
+    return y, (hidden.reshape(*shape), cell.reshape(*shape))
 
 
 def lstm_layer(x: Value, layer: LstmLayer, state: LayerState) -> tuple[Value, LayerState]:
     """(T, B, K, D) -> (T, B, K, D); the state is (B, K, H) twice."""
     y, state = lstm_over_time(layer_norm(x, layer.norm), layer.lstm, state)
-    return x + linear(y, layer.out_proj).reshape(0, -1, BANDS, layer.lstm.input_size), state
+    return x + linear(y, layer.out_proj).reshape(x.lengths(0, 3), layer.lstm.input_size), state
 
 
 def band_mixer(x: Value, layer: BandMixer) -> Value:

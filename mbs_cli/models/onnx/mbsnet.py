@@ -1,24 +1,23 @@
 """MBS-Net as an ONNX graph.
 
-Letters: B signals, F = 257 frequency bins, T frames, K = 31 bands, D features, H hidden features.
+Letters: B signals, F = 257 frequency bins, T frames, K bands, D features, H hidden features.
 Unlike in torch, frames come first, so that a step of the scan lies in one piece.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
 from torch import nn
 
-from mbs_cli.audio.parameters import FRAMES_PER_SECOND
-from mbs_cli.models.band_split import COMPRESSION, FLOOR, LEVEL_SECONDS, BandSplit
+from mbs_cli.audio.parameters import BINS
+from mbs_cli.models.band_split import COMPRESSION, FLOOR, BandSplit
 from mbs_cli.models.decoders import UNIT_FLOOR, BandDecoder, ComplexDecoder
 from mbs_cli.models.encoder import BandMamba, BandMixer, Encoder, LstmLayer
 from mbs_cli.models.mamba import MambaLayer
 from mbs_cli.models.mbsnet import MbsNet
-from mbs_cli.models.onnx.bins import by_band, join_bins, rotate, split_bins
+from mbs_cli.models.onnx.bins import by_band, join_bands, rotate, share_bins, split_bins
 from mbs_cli.models.onnx.graph import Value
 from mbs_cli.models.onnx.layers import (
     LayerState,
@@ -74,22 +73,26 @@ def _split_bands(
     graph = spectrum.graph
     log_power = (spectrum * spectrum).sum(-1).apply("Max", FLOOR**2).apply("Log")
     compressed = (log_power * (COMPRESSION / 2)).apply("Exp")  # |Y|^0.3 (T, B, F, 1)
-    mean_level, level = _running_level((compressed * compressed).mean(2), level, kept)
+    mean_level, level = _running_level((compressed * compressed).mean(2), level, kept, split.decay)
     parts = spectrum * (log_power * ((COMPRESSION - 1) / 2)).apply("Exp")
     values = graph.concat(compressed, parts, axis=-1) / mean_level.apply("Sqrt")
     # Gain and shift before the bands' Linears become part of these.
-    weight = split.weight * split.gain[:, :, None]
-    shift = by_band(split.weight * split.shift[:, :, None], split.index).sum(dim=(1, 2))
-    return split_bins(values, split.index, weight, split.bias + shift[:, None]), level
+    bin_of_place = split.bins[split.bins < BINS]
+    weight = split.weight * split.gain[:, bin_of_place, None]
+    shifted = split.weight * split.shift[:, bin_of_place, None]
+    bias = split.bias + by_band(shifted, split.places).sum(dim=(1, 2))[:, None]
+    return split_bins(values, split.bins, split.places, weight, bias), level
 
 
-def _running_level(levels: Value, state: Value, kept: Value | None) -> tuple[Value, Value]:
+def _running_level(
+    levels: Value, state: Value, kept: Value | None, per_frame: float
+) -> tuple[Value, Value]:
     """The weighted mean (T, B, 1, 1) over the frames so far of (T, B, 1, 1), and its state (B, 2).
 
     The state holds the decayed sum of levels and that of their weights.
     """
     graph = levels.graph
-    decay = graph.constant(math.exp(-1.0 / (LEVEL_SECONDS * FRAMES_PER_SECOND)))
+    decay = graph.constant(per_frame)
     pairs = levels.append_last(1.0).squeeze(2)  # (T, B, 2): a level and its weight
 
     def advance(sums: Value, pair: Value) -> tuple[Value, Value]:
@@ -149,7 +152,9 @@ def _decode(decoder: BandDecoder, features: Value, spectrum: Value) -> Value:
     normed = features.apply("LayerNormalization", np.ones(size), axis=-1)
     flat = normed.transpose(2, 0, 1, 3).reshape(0, -1, size)
     hidden = (flat @ array(hidden_weight) + array(hidden_bias)).apply("Tanh")
-    values = join_bins(hidden, decoder.index, decoder.weight, spectrum)
+    values = join_bands(hidden, decoder.places, decoder.weight, spectrum)
+    if decoder.table.overlap:
+        values = share_bins(values, decoder.deciding, decoder.shares)
     return values + array(decoder.bias.T)
 
 

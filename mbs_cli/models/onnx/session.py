@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from mbs_cli.audio.parameters import BINS
+from mbs_cli.audio.parameters import BINS, Framing
 from mbs_cli.errors import CheckpointError
 from mbs_cli.models.onnx.packages import keep_onnxruntime_quiet
 from mbs_cli.models.onnx.reading import read_onnx
@@ -54,6 +54,11 @@ class OnnxModel(nn.Module):
     def is_causal(self) -> bool:
         """Whether `stream` works."""
         return self.info.form is Form.STREAM
+
+    @property
+    def framing(self) -> Framing:
+        """How the signals behind the spectra are cut into frames."""
+        return self.info.config.framing
 
     def forward(self, spectrum: Tensor) -> Tensor:
         """The clean estimate (B, F, T, 2) of whole signals (B, F, T, 2)."""

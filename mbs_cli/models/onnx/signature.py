@@ -8,7 +8,6 @@ from __future__ import annotations
 from enum import StrEnum
 
 from mbs_cli.audio.parameters import BINS
-from mbs_cli.models.bands import BANDS
 from mbs_cli.models.config import BsrnnConfig, ModelConfig
 
 Shape = tuple[int | str, ...]
@@ -46,16 +45,17 @@ def layer_states(config: ModelConfig, layer: int) -> tuple[str, str]:
 
 def state_shapes(config: ModelConfig) -> dict[str, Shape]:
     """What a model carries forward in time from call to call, by name; all zeros at the start."""
+    bands = config.band_table.bands
     if isinstance(config, BsrnnConfig):
-        hidden: Shape = (SIGNALS, BANDS, 2 * config.features)
+        hidden: Shape = (SIGNALS, bands, 2 * config.features)
         layers = [layer_states(config, layer) for layer in range(config.layers)]
         shapes = {name: hidden for names in layers for name in names}
         return shapes | {PAST_FRAMES: (_MASK_PAST, SIGNALS, BINS, 2)}
     inner = config.inner_features
-    first: Shape = (_CONVOLUTION_PAST, SIGNALS, BANDS, inner)
-    second: Shape = (SIGNALS, BANDS, config.states, inner)
+    first: Shape = (_CONVOLUTION_PAST, SIGNALS, bands, inner)
+    second: Shape = (SIGNALS, bands, config.states, inner)
     if config.time_layer == "lstm":
-        first = second = (SIGNALS, BANDS, inner)
+        first = second = (SIGNALS, bands, inner)
     shapes = {LEVEL: (SIGNALS, 2)}
     for layer in range(config.layers * (2 if config.branches == "dual" else 1)):
         names = layer_states(config, layer)
