@@ -11,8 +11,7 @@ it is made of.
 from __future__ import annotations
 
 import argparse
-import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,22 +26,27 @@ def main() -> None:
     parser.add_argument("checkpoints", type=Path, nargs="+")
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
-    loaded = [load_checkpoint(path) for path in options.checkpoints]
+    average(options.checkpoints, options.out)
+
+
+def average(paths: Sequence[Path], out: Path) -> None:
+    """Write the mean of these checkpoints to `out`; SystemExit if their models differ."""
+    loaded = [load_checkpoint(path) for path in paths]
     model, info = loaded[0]
-    for path, (other, _) in zip(options.checkpoints, loaded, strict=True):
+    for path, (other, _) in zip(paths, loaded, strict=True):
         if other.config != model.config:
-            sys.exit(f"{path}: its model is another one than that of {options.checkpoints[0]}")
+            raise SystemExit(f"{path}: its model is another one than that of {paths[0]}")
     states = [other.state_dict() for other, _ in loaded]
     mean = {name: torch.stack([state[name] for state in states]).mean(0) for name in states[0]}
     model.load_state_dict(mean)
     sources = {source["name"]: source for _, other in loaded for source in other.sources}
     parts = merged(
         scaled(part, 1 / len(loaded))
-        for path, (_, other) in zip(options.checkpoints, loaded, strict=True)
+        for path, (_, other) in zip(paths, loaded, strict=True)
         for part in parts_of({"sha256": file_sha256(path)} | other.training)
     )
     mean_info = CheckpointInfo(info.preset, {"mean_of": parts}, list(sources.values()))
-    save_checkpoint(options.out, model, mean_info)
+    save_checkpoint(out, model, mean_info)
 
 
 def parts_of(training: dict[str, Any]) -> list[dict[str, Any]]:

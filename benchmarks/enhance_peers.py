@@ -1,8 +1,8 @@
 """What other denoisers make of a folder of noisy speech, to be scored beside the shipped models.
 
-    PEERS/bin/python benchmarks/enhance_peers.py --noisy NOISY --out OUT
-    mbs score CLEAN OUT/* --metrics all --csv peers.csv
-    python benchmarks/results.py --clean CLEAN --noisy NOISY --out RESULTS --peers peers.csv
+    PEERS/bin/python benchmarks/enhance_peers.py --noisy SET/noisy --out OUT
+    mbs score SET/clean OUT/* --metrics all --csv SET/peers.csv
+    python benchmarks/results.py --set NAME=SET --out RESULTS
 
 PEERS is a virtual environment with soundfile, soxr and what is to be compared
 (`peer_systems.py`); what it lacks is left out. Outputs are shifted by each system's constant delay.

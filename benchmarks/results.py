@@ -1,11 +1,12 @@
 """What the shipped models score on pairs, as the Markdown tables of README and model cards.
 
-    python benchmarks/results.py --clean DIR --noisy DIR --out DIR [--peers FILE] [--models PATHS]
+    python benchmarks/results.py --set NAME=DIR [--set NAME=DIR ...] --out DIR [--models PATHS]
 
-Enhances the noisy files by every model, scores them all at once and prints: means with half their
-95 % bootstrap intervals; means by signal-to-noise ratio and by kind of noise, both read from names
-such as v012_music_m5db; and the files that gain least. Rows of other systems come from FILE, a CSV
-with the columns system, file and metrics.
+A set is a folder with clean/ and noisy/. For each one this enhances the noisy files by every model,
+scores them all at once and prints: means with half their 95 % bootstrap intervals; means by
+signal-to-noise ratio and by kind of noise, both read from names such as v012_music_m5db; and the
+files that gain least. Rows of other systems come from peers.csv in the set, if it is there, with
+the columns system, file and metrics.
 """
 
 from __future__ import annotations
@@ -33,15 +34,15 @@ _NAME = re.compile(r"[^_]*_(?P<kind>.+)_(?P<sign>m?)(?P<snr>\d+)db$")
 Scores = dict[str, dict[str, float]]  # by file, by metric
 
 
-def measure(options: argparse.Namespace) -> dict[str, Scores]:
-    """The scores of the noisy files and of every model's, by system."""
-    models = options.models or shipped_models()
-    folders = [options.out / Path(model).parent.name / Path(model).stem for model in models]
+def measure(pairs: Path, out: Path, models: list[str]) -> dict[str, Scores]:
+    """The scores of a set's noisy files and of every model's, by system."""
+    noisy = pairs / "noisy"
+    folders = [out / Path(model).parent.name / Path(model).stem for model in models]
     for model, folder in zip(models, folders, strict=True):
-        mbs("enhance", options.noisy, "-o", folder, "--model", model, "--overwrite")
-    result = options.out / "scores.json"
-    systems = ("--noisy", options.noisy, *folders)
-    mbs("score", options.clean, *systems, "--metrics", ",".join(SHOWN), "--json", result)
+        mbs("enhance", noisy, "-o", folder, "--model", model, "--overwrite")
+    result = out / "scores.json"
+    systems = ("--noisy", noisy, *folders)
+    mbs("score", pairs / "clean", *systems, "--metrics", ",".join(SHOWN), "--json", result)
     found = json.loads(result.read_text())["systems"]
     names = ["noisy input", *(f"**{model}**" for model in models)]
     return {
@@ -51,8 +52,10 @@ def measure(options: argparse.Namespace) -> dict[str, Scores]:
 
 
 def read_peers(path: Path) -> dict[str, Scores]:
-    """The rows of other systems."""
+    """The rows of other systems; none if there is no such file."""
     peers: dict[str, Scores] = defaultdict(dict)
+    if not path.exists():
+        return peers
     with path.open(newline="") as file:
         for row in csv.DictReader(file):
             values = {metric: float(row[metric]) for metric in SHOWN if row.get(metric)}
@@ -137,21 +140,43 @@ def print_least_gains(noisy: Scores, name: str, scores: Scores) -> None:
     )
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--clean", type=Path, required=True, help="references to score against")
-    parser.add_argument("--noisy", type=Path, required=True, help="their noisy versions")
-    parser.add_argument("--out", type=Path, required=True, help="for enhanced files and scores")
-    parser.add_argument("--peers", type=Path, help="scores of other systems")
-    parser.add_argument("--models", nargs="+", help="names or checkpoints; default: the shipped")
-    options = parser.parse_args()
-    own = measure(options)
-    print_means(own | (read_peers(options.peers) if options.peers else {}))
+def print_set(name: str, own: dict[str, Scores], peers: dict[str, Scores]) -> None:
+    """All tables of one set."""
+    print(f"\n{name}: {len(own['noisy input'])} pairs")
+    print_means(own | peers)
     print_groups(own, "snr")
     print_groups(own, "kind")
-    for name, scores in own.items():
-        if name != "noisy input":
-            print_least_gains(own["noisy input"], name, scores)
+    for system, scores in own.items():
+        if system != "noisy input":
+            print_least_gains(own["noisy input"], system, scores)
+
+
+def named_folder(text: str) -> tuple[str, Path]:
+    """The parts of NAME=DIR."""
+    name, _, folder = text.partition("=")
+    if not (name and Path(folder, "clean").is_dir() and Path(folder, "noisy").is_dir()):
+        raise argparse.ArgumentTypeError(f"{text}: expected NAME=DIR with DIR/clean and DIR/noisy")
+    return name, Path(folder)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument(
+        "--set",
+        dest="sets",
+        type=named_folder,
+        action="append",
+        required=True,
+        metavar="NAME=DIR",
+        help="pairs to score on, repeatable",
+    )
+    parser.add_argument("--out", type=Path, required=True, help="for enhanced files and scores")
+    parser.add_argument("--models", nargs="+", help="names or checkpoints; default: the shipped")
+    options = parser.parse_args()
+    models = options.models or list(shipped_models())
+    for name, pairs in options.sets:
+        own = measure(pairs, options.out / name, models)
+        print_set(name, own, read_peers(pairs / "peers.csv"))
 
 
 if __name__ == "__main__":

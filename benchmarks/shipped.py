@@ -24,7 +24,7 @@ from mbs_cli.models.checkpoint import file_sha256
 from mbs_cli.models.shipped import resolve_model, shipped_models
 
 METRICS = (
-    *("pesq_wb", "stoi", "estoi", "si_sdr", "csig", "cbak", "covl"),
+    *("pesq_wb", "stoi", "estoi", "si_sdr", "csig", "cbak", "covl", "llr", "wss"),
     *("dnsmos_sig", "dnsmos_bak", "dnsmos_ovrl", "dnsmos_p808"),
 )
 DECIMALS = 4
