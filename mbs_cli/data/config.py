@@ -34,7 +34,10 @@ class MixingConfig:
     """
 
     segment_seconds: float = option("Length of a training clip.", default=2.0)
-    snr_db: tuple[float, float] = (-5.0, 18.0)  # level of the active speech against the noise
+    snr_low_db: float = option(
+        "Lowest level of the active speech against the noise, in dB.", default=-10.0
+    )
+    snr_high_db: float = option("Highest of these levels, in dB.", default=20.0)
     level_dbfs: tuple[float, float] = (-35.0, -15.0)  # level of the active speech
     second_voice_gap_seconds: float = 0.3  # longest pause between two clips strung together
     second_noise: float = option("Probability of a second noise on top of the first.", default=0.3)
@@ -91,7 +94,11 @@ class MixingConfig:
         if not 0 <= self.second_voice_gap_seconds <= 60:
             gap = self.second_voice_gap_seconds
             raise UsageError(f"mixing: a pause of {gap} s, expected one from 0 to 60 s")
-        for name in ("snr_db", "level_dbfs"):
-            low, high = getattr(self, name)
-            if not (math.isfinite(low) and math.isfinite(high) and low <= high):
-                raise UsageError(f"mixing: {name} from {low} to {high}, expected a range")
+        _check_range("--snr-low-db and --snr-high-db", (self.snr_low_db, self.snr_high_db))
+        _check_range("mixing: level_dbfs", self.level_dbfs)
+
+
+def _check_range(name: str, limits: tuple[float, float]) -> None:
+    low, high = limits
+    if not (math.isfinite(low) and math.isfinite(high) and low <= high):
+        raise UsageError(f"{name}: from {low} to {high}, expected a range")

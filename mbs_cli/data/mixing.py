@@ -1,6 +1,6 @@
 """Noisy speech and its clean target, made anew for every training step.
 
-Clip number i is a function of the seed and i alone: any worker can make it, and a resumed run
+Clip number i is a function of the seed, i and its length alone: any worker can make it, and a resumed run
 goes on with the very clips that an undisturbed one would have seen.
 """
 
@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mbs_cli.audio.parameters import SAMPLE_RATE_HZ
 from mbs_cli.audio.samples import Samples
@@ -32,16 +33,28 @@ _FEWEST_SPEAKERS = 4  # of whom babble can be made
 _SPEED_CHANGE = 0.15  # at most
 _ACTIVE_BELOW_PEAK_DB = 30.0  # frames quieter than the loudest by more count as pauses
 _PAUSE = 0.01  # a stretch whose peak is 40 dB below its clip's is a pause, and drawn again
+_LEAST_ACTIVE = 0.3  # of a clip: one with less speech in it is drawn again,
+_MOST_VOICES = 5  # so often at most: a voice may speak with long pauses
 _MOST_DRAWS = 30  # of a stretch that is no pause: a recording may be little else
 
 
 def active_rms(speech: Samples) -> float:
     """Root mean square over the 20 ms frames within 30 dB of the loudest one; 0 for silence."""
+    frames, is_active = _activity(speech)
+    return float(np.sqrt(frames[is_active].mean()))
+
+
+def active_share(speech: Samples) -> float:
+    """How much of the time is speech: the share of 20 ms frames within 30 dB of the loudest one."""
+    return float(_activity(speech)[1].mean())
+
+
+def _activity(speech: Samples) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """The power of every frame, and which frames are active."""
     count = max(len(speech) // _FRAME, 1)
     power = np.square(speech[: count * _FRAME], dtype=np.float64)
     frames = power[: count * (len(power) // count)].reshape(count, -1).mean(axis=1)
-    loud = frames >= frames.max() * 10 ** (-_ACTIVE_BELOW_PEAK_DB / 10)
-    return float(np.sqrt(frames[loud].mean()))
+    return frames, frames >= frames.max() * 10 ** (-_ACTIVE_BELOW_PEAK_DB / 10)
 
 
 def scale_to_snr(speech: Samples, noise: Samples, snr_db: float) -> Samples:
@@ -147,20 +160,21 @@ class Mixer:
         self.config, self.seed = config, seed
         self.samples = round(config.segment_seconds * SAMPLE_RATE_HZ)
 
-    def clip(self, number: int) -> tuple[Samples, Samples]:
-        """Noisy input and clean target number `number`, each (segment_seconds * 16000,)."""
-        return self.mix(np.random.default_rng((self.seed, number)))
+    def clip(self, number: int, times: int = 1) -> tuple[Samples, Samples]:
+        """Noisy input and clean target number `number`, each (times * segment_seconds * 16000,)."""
+        return self.mix(np.random.default_rng((self.seed, number)), times * self.samples)
 
-    def mix(self, rng: np.random.Generator) -> tuple[Samples, Samples]:
-        """A noisy input and its clean target, each (segment_seconds * 16000,)."""
+    def mix(self, rng: np.random.Generator, samples: int) -> tuple[Samples, Samples]:
+        """A noisy input and its clean target, each (samples,)."""
         config = self.config
         level = 10 ** (rng.uniform(*config.level_dbfs) / 20)
         speaker = self.speech.draw_group(rng)
-        speech, target = self._draw_speech(speaker, rng)
+        speech, target = self._draw_speech(speaker, samples, rng)
         rms = active_rms(target)
         gain = np.float32(level / rms if rms > 0 else 0.0)
         speech, target = speech * gain, target * gain
-        noise = scale_to_snr(target, self._draw_noise(speaker, rng), rng.uniform(*config.snr_db))
+        snr_db = rng.uniform(config.snr_low_db, config.snr_high_db)
+        noise = scale_to_snr(target, self._draw_noise(speaker, samples, rng), snr_db)
         kind = rng.random()
         if kind < config.noise_alone:
             speech, target = np.zeros_like(speech), np.zeros_like(target)
@@ -168,49 +182,54 @@ class Mixer:
             speech, noise = target, np.zeros_like(noise)
         return self._degrade(speech + noise, target, rng)
 
-    def _draw_speech(self, speaker: int, rng: np.random.Generator) -> tuple[Samples, Samples]:
+    def _draw_speech(
+        self, speaker: int, samples: int, rng: np.random.Generator
+    ) -> tuple[Samples, Samples]:
         """The voice as the microphone gets it, and as the listener should."""
-        speech = self._draw_voice(speaker, rng)
+        for _ in range(_MOST_VOICES):
+            speech = self._draw_voice(speaker, samples, rng)
+            if active_share(speech) >= _LEAST_ACTIVE:
+                break
         if rng.random() < self.config.equaliser:
             speech = random_equaliser(speech, rng)
         if self.rooms is None or rng.random() >= self.config.room:
             return speech, speech
         return in_room(speech, self.rooms.read(int(rng.integers(len(self.rooms)))))
 
-    def _draw_voice(self, speaker: int, rng: np.random.Generator) -> Samples:
+    def _draw_voice(self, speaker: int, samples: int, rng: np.random.Generator) -> Samples:
         gap = round(self.config.second_voice_gap_seconds * SAMPLE_RATE_HZ)
         if rng.random() >= self.config.speed:
-            return self.speech.draw(rng, self.samples, speaker, gap)
+            return self.speech.draw(rng, samples, speaker, gap)
         factor = rng.uniform(1 - _SPEED_CHANGE, 1 + _SPEED_CHANGE)
-        samples = int(np.ceil(self.samples * factor)) + 1
-        return sped_up(self.speech.draw(rng, samples, speaker, gap), factor)[: self.samples]
+        before = int(np.ceil(samples * factor)) + 1
+        return sped_up(self.speech.draw(rng, before, speaker, gap), factor)[:samples]
 
-    def _draw_noise(self, speaker: int, rng: np.random.Generator) -> Samples:
-        noise = self._draw_one_noise(speaker, rng)
+    def _draw_noise(self, speaker: int, samples: int, rng: np.random.Generator) -> Samples:
+        noise = self._draw_one_noise(speaker, samples, rng)
         if rng.random() < self.config.second_noise:
-            other = self.noise.draw(rng, self.samples, self.noise.draw_group(rng))
+            other = self.noise.draw(rng, samples, self.noise.draw_group(rng))
             peak = float(np.abs(other).max())
             share = rng.uniform(0.2, 1.0) * float(np.abs(noise).max()) / peak if peak > 0 else 0.0
             noise = noise + np.float32(share) * other
         return random_equaliser(noise, rng) if rng.random() < self.config.equaliser else noise
 
-    def _draw_one_noise(self, speaker: int, rng: np.random.Generator) -> Samples:
+    def _draw_one_noise(self, speaker: int, samples: int, rng: np.random.Generator) -> Samples:
         """Recorded, made of voices other than the speaker's, or computed."""
         kind = rng.random()
         if kind < self.config.babble and len(self.speech.groups) >= _FEWEST_SPEAKERS:
-            return self._babble(speaker, rng)
+            return self._babble(speaker, samples, rng)
         if self.config.babble <= kind < self.config.babble + self.config.synthetic_noise:
-            return synthetic_noise(self.samples, rng)
-        return self.noise.draw(rng, self.samples, self.noise.draw_group(rng))
+            return synthetic_noise(samples, rng)
+        return self.noise.draw(rng, samples, self.noise.draw_group(rng))
 
-    def _babble(self, speaker: int, rng: np.random.Generator) -> Samples:
+    def _babble(self, speaker: int, samples: int, rng: np.random.Generator) -> Samples:
         """Several voices at once, each about as loud as the next."""
-        babble = np.zeros(self.samples, np.float32)
+        babble = np.zeros(samples, np.float32)
         for _ in range(rng.integers(_BABBLE_VOICES[0], _BABBLE_VOICES[1] + 1)):
             other = speaker
             while other == speaker:
                 other = self.speech.draw_group(rng)
-            voice = self.speech.draw(rng, self.samples, other)
+            voice = self.speech.draw(rng, samples, other)
             rms = active_rms(voice)
             if rms > 0:
                 babble += voice * np.float32(rng.uniform(0.4, 1.0) / rms)

@@ -74,21 +74,22 @@ class PairMixer:
         self.mixer = Mixer(speech, noise, None, config, seed)
         self.config, self.seed = config, seed
 
-    def clip(self, number: int) -> tuple[Samples, Samples]:
-        """Noisy input and clean target number `number`, each (segment_seconds * 16000,)."""
+    def clip(self, number: int, times: int = 1) -> tuple[Samples, Samples]:
+        """Noisy input and clean target number `number`, each (times * segment_seconds * 16000,)."""
         rng = np.random.default_rng((self.seed, number))
+        samples = times * self.mixer.samples
         is_remixed = rng.random() < self.config.remix
-        noisy, target = self.mixer.mix(rng) if is_remixed else self._as_recorded(rng)
+        noisy, target = (self.mixer.mix if is_remixed else self._as_recorded)(rng, samples)
         if self.config.band_mask > 0:
             band_hz = random_band_hz(self.config.band_mask, rng)
             noisy, target = band_stop(np.stack([noisy, target]), *band_hz)
         return noisy, target
 
-    def _as_recorded(self, rng: np.random.Generator) -> tuple[Samples, Samples]:
+    def _as_recorded(self, rng: np.random.Generator, samples: int) -> tuple[Samples, Samples]:
         """A stretch of a pair at a random level; its ratio and its sound stay as they are."""
         level = 10 ** (rng.uniform(*self.config.level_dbfs) / 20)
         group = self.pairs.draw_group(rng)
-        noisy, target = self.pairs.draw(rng, self.mixer.samples, group)
+        noisy, target = self.pairs.draw(rng, samples, group)
         rms = active_rms(noisy)
         gain = np.float32(level / rms if rms > 0 else 1.0)
         return within_full_scale(noisy * gain, target * gain)

@@ -28,8 +28,8 @@ _ABOVE_ZERO = (
     "validate_minutes",
     "validation_items",
 )
-_ZERO_OR_MORE = ("warmup_steps", "weight_decay", "patience", "workers")
-_SHARES = ("final_rate", "ema_decay")
+_ZERO_OR_MORE = ("long_clips_after", "warmup_steps", "weight_decay", "patience", "workers")
+_SHARES = ("long_clips", "final_rate", "ema_decay")
 
 
 # The parts of the loss that have a weight.
@@ -165,6 +165,11 @@ class TrainConfig:
     )
     steps: int | None = option("Train that many steps instead; exactly repeatable.", default=None)
     batch_size: int = option("Clips per step, of all devices together.", default=4)
+    long_clips: float = option(
+        "Share of the steps whose batch is the same amount of sound in clips of 5 to 15 s.",
+        default=0.0,
+    )
+    long_clips_after: int = option("Steps before the first of those.", default=0)
     micro_batch: int | None = option(
         "Compute the batch in pieces of that many clips per device: less memory, the same "
         "gradient.",

@@ -9,7 +9,7 @@ from mbs_cli.errors import MbsError
 from mbs_cli.memory import is_out_of_memory
 from mbs_cli.training.events import MicroBatchHalved, OnEvent
 from mbs_cli.training.fitting import Clips, fitting_micro_batch, halved, make_room, memory_error
-from mbs_cli.training.loader import clip_numbers
+from mbs_cli.training.loader import clips_of_step
 from mbs_cli.training.run_state import Progress
 from mbs_cli.training.step import Gradients, Learner, StepResult
 
@@ -20,7 +20,7 @@ _FILES_NAMED = 12
 class GuardedSteps:
     """Steps of a learner, counted in its progress.
 
-    `files_of(number)` are the files that clip `number` is made of, `last_good()` says what there is
+    `files_of(*key)` are the files that a clip is made of, `last_good()` says what there is
     to go on from; both are asked when a run ends.
     """
 
@@ -28,7 +28,7 @@ class GuardedSteps:
         self,
         learner: Learner,
         progress: Progress,
-        files_of: Callable[[int], list[Path]],
+        files_of: Callable[[int, int], list[Path]],
         last_good: Callable[[], str],
         tell: OnEvent,
     ) -> None:
@@ -99,8 +99,8 @@ class GuardedSteps:
             )
 
     def _batch_files(self) -> str:
-        numbers = clip_numbers(self.progress.step, self.learner.config.batch_size)
-        files = list(dict.fromkeys(file for number in numbers for file in self.files_of(number)))
+        keys = clips_of_step(self.progress.step, self.learner.config, self.learner.processes)
+        files = list(dict.fromkeys(file for key in keys for file in self.files_of(*key)))
         named = ", ".join(map(str, files[:_FILES_NAMED]))
         more = len(files) - _FILES_NAMED
         return f"{named} and {more} more" if more > 0 else named

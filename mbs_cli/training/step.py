@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from mbs_cli.audio.parameters import SAMPLE_RATE_HZ
 from mbs_cli.audio.pcs import stretch_waveform
 from mbs_cli.audio.stft import stft
 from mbs_cli.errors import CheckpointError
@@ -176,7 +177,7 @@ class Learner:
         if self.config.pcs_targets:
             target = stretch_waveform(target)
         whole = self.processes.sum(averaged_items(noisy, target))
-        size = self.micro_batch or len(noisy)
+        size = len(noisy) if self.micro_batch is None else self._clips_at_a_time(noisy)
         pieces = list(zip(noisy.split(size), target.split(size), strict=True))
         networks = self._networks(None if metric is None else metric.term)
         sums: dict[str, Tensor] = {}
@@ -186,6 +187,12 @@ class Learner:
             sums = {name: value + sums.get(name, 0.0) for name, value in found.items()}
         sums = self.processes.sum(sums)
         return sums.pop("loss"), sums
+
+    def _clips_at_a_time(self, noisy: Tensor) -> int:
+        """How many of these clips hold no more sound than `micro_batch` of the usual length."""
+        assert self.micro_batch is not None
+        usual = round(self.config.mixing.segment_seconds * SAMPLE_RATE_HZ)
+        return max(1, self.micro_batch * usual // max(usual, noisy.shape[1]))
 
     def rehearse(self, noisy: Tensor, target: Tensor, pieces: int = 2) -> None:
         """Compute the gradients of these clips at once, tell no other process, and forget them.

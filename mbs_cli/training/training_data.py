@@ -32,7 +32,7 @@ _MOST_LAG_SAMPLES = 16  # 1 ms: beyond it "noisy minus clean" is no longer the n
 class TrainingData:
     """All that training needs of the data."""
 
-    train: Mixer | PairMixer  # clip(number) is a function of the seed and the number alone
+    train: Mixer | PairMixer  # a clip is a function of the seed, its number and length alone
     validation: list[Item]
     report: DataReport
     sources: list[dict[str, str]]
@@ -47,9 +47,9 @@ class TrainingData:
             digest.update(item.clean.tobytes() + item.noisy.tobytes())
         return digest.hexdigest()
 
-    def files_of(self, number: int) -> list[Path]:
-        """The files that training clip `number` is made of."""
-        return files_read(lambda: self.train.clip(number))
+    def files_of(self, number: int, times: int = 1) -> list[Path]:
+        """The files that a training clip is made of."""
+        return files_read(lambda: self.train.clip(number, times))
 
 
 def open_training_data(

@@ -12,7 +12,7 @@ import soundfile
 from mbs_cli.data.augmentation import in_room, sped_up, through_codec
 from mbs_cli.data.cache import AudioStore, open_store
 from mbs_cli.data.config import MixingConfig
-from mbs_cli.data.mixing import GroupSampler, Mixer, active_rms, scale_to_snr
+from mbs_cli.data.mixing import GroupSampler, Mixer, active_rms, active_share, scale_to_snr
 from mbs_cli.data.synthetic_noise import (
     MAINS_HZ,
     coloured_noise,
@@ -63,6 +63,29 @@ def test_a_clip_is_a_function_of_seed_and_number_alone(store: AudioStore) -> Non
     assert not np.array_equal(mixer.clip(7)[0], other_seed.clip(7)[0])
 
 
+def test_a_clip_may_be_as_long_as_several(store: AudioStore) -> None:
+    mixer, again = (mixer_of(store, MixingConfig(), 3) for _ in range(2))
+    for a, b in zip(mixer.clip(7, 3), again.clip(7, 3), strict=True):
+        assert a.shape == (3 * 32_000,)
+        np.testing.assert_array_equal(a, b)
+
+
+def test_a_clip_with_little_speech_is_drawn_anew(tmp_path: Path) -> None:
+    """Of a recording with speech in a tenth of it, clips of no draw but the last have that little."""
+    sparse = np.zeros(160_000, np.float32)
+    sparse[:16_000] = 0.5 * np.random.default_rng(0).uniform(-1, 1, 16_000)
+    sparse += 1e-4 * np.random.default_rng(1).uniform(-1, 1, sparse.size).astype(np.float32)
+    soundfile.write(tmp_path / "sparse.flac", sparse, 16_000)
+    store = open_store([tmp_path / "sparse.flac"], tmp_path / "cache")
+    mixer = mixer_of(store, replace(PLAIN, segment_seconds=1.0), 0)
+    shares = np.array([active_share(mixer.clip(number)[1]) for number in range(100)])
+    # A stretch of noise alone is all "active"; what must not be there is a corner of the speech.
+    once = mixer.speech.draw
+    rng = np.random.default_rng(5)
+    plain = np.array([active_share(once(rng, 16_000, 0)) for _ in range(100)])
+    assert (shares < 0.3).mean() < 0.5 * (plain < 0.3).mean()
+
+
 def test_every_clip_has_the_length_asked_for_and_is_finite_and_in_range(store: AudioStore) -> None:
     mixer = mixer_of(store, replace(MixingConfig(), segment_seconds=1.3), 0, store)
     for number in range(60):
@@ -75,7 +98,7 @@ def test_every_clip_has_the_length_asked_for_and_is_finite_and_in_range(store: A
 
 @pytest.mark.parametrize("snr_db", [-5.0, 0.0, 17.5])
 def test_the_mixture_has_the_ratio_asked_for(store: AudioStore, snr_db: float) -> None:
-    config = replace(PLAIN, snr_db=(snr_db, snr_db), level_dbfs=(-40.0, -40.0))
+    config = replace(PLAIN, snr_low_db=snr_db, snr_high_db=snr_db, level_dbfs=(-40.0, -40.0))
     noisy, clean = mixer_of(store, config, 1).clip(0)
     noise_rms = np.sqrt(np.mean(np.square(noisy - clean)))
     assert 20 * np.log10(active_rms(clean) / noise_rms) == pytest.approx(snr_db, abs=0.05)
@@ -136,7 +159,7 @@ def test_a_room_keeps_length_alignment_and_the_direct_sound() -> None:
         ({"room": float("nan")}, "--room nan: expected a share"),
         ({"noise_alone": 0.6, "speech_alone": 0.5}, "--noise-alone 0.6 and --speech-alone 0.5"),
         ({"segment_seconds": 0.0}, "--segment-seconds 0.0"),
-        ({"snr_db": (5.0, -5.0)}, "snr_db from 5.0 to -5.0"),
+        ({"snr_low_db": 5.0, "snr_high_db": -5.0}, "--snr-high-db: from 5.0 to -5.0"),
         ({"second_voice_gap_seconds": -1.0}, "a pause of -1.0 s"),
     ],
 )

@@ -59,7 +59,9 @@ def test_recorded_clips_are_the_same_stretch_of_both_sides_at_one_gain(store: Au
 
 
 def test_remixed_clips_hold_clean_speech_and_the_noise_of_a_pair(store: AudioStore) -> None:
-    mixer = mixer_of(store, replace(REMIXED, snr_db=(5.0, 5.0), noise_alone=0.0, speech_alone=0.0))
+    mixer = mixer_of(
+        store, replace(REMIXED, snr_low_db=5.0, snr_high_db=5.0, noise_alone=0.0, speech_alone=0.0)
+    )
     noise = PairNoise(PairStore(store, PAIRS))
     found = []
     for number in range(8):

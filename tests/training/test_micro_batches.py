@@ -85,7 +85,7 @@ config = TrainConfig(data=data, out=out / "first", cache=cache, model="mbs-net-s
 train(config)
 allowed = psutil.Process().memory_info().data + 600 * 2**20
 resource.setrlimit(resource.RLIMIT_DATA, (allowed, allowed))
-config = replace(config, out=out / "second", batch_size=24)
+config = replace(config, out=out / "second", batch_size=48)
 try:
     train(replace(config, **eval(sys.argv[4])), on_event=lambda event: print(describe(event)))
 except OutOfMemory as error:
@@ -103,15 +103,15 @@ def test_out_of_memory_names_what_fits_or_shrinks_the_step(
         return run_mbs(*places, options, script=_UNDER_A_LIMIT, timeout=600)
 
     failed = under_a_limit("whole", "{}").stderr
-    assert "error: out of memory: 24 clips at once need about" in failed
+    assert "error: out of memory: 48 clips at once need about" in failed
     assert not (tmp_path / "whole" / "second" / "last.safetensors").exists()
     advised = re.search(r"--micro-batch (\d+) fits \(0.\d\d GB, measured\)", failed)
     assert advised is not None
-    assert 1 <= int(advised[1]) < 24
+    assert 1 <= int(advised[1]) < 48
     as_advised = under_a_limit("advised", f"{{'micro_batch': {advised[1]}}}")
     assert "step 1: done" in as_advised.stdout, as_advised.stderr
     auto = under_a_limit("auto", "{'auto_batch': True}")
     assert "step 1: done" in auto.stdout, auto.stderr
     sizes = re.findall(r"memory ran out; from here on --micro-batch (\d+)", auto.stdout)
-    assert sizes[0] == "12"
+    assert sizes[0] == "24"
     assert len(sizes) == len(set(sizes))
