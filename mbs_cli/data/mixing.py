@@ -1,7 +1,7 @@
 """Noisy speech and its clean target, made anew for every training step.
 
-Clip number i is a function of the seed, i and its length alone: any worker can make it, and a resumed run
-goes on with the very clips that an undisturbed one would have seen.
+Clip number i is a function of the seed, i and its length alone: any worker can make it, and a
+resumed run goes on with the very clips that an undisturbed one would have seen.
 """
 
 from __future__ import annotations

@@ -71,7 +71,7 @@ def test_a_clip_may_be_as_long_as_several(store: AudioStore) -> None:
 
 
 def test_a_clip_with_little_speech_is_drawn_anew(tmp_path: Path) -> None:
-    """Of a recording with speech in a tenth of it, clips of no draw but the last have that little."""
+    """Of a recording with speech in a tenth of it."""
     sparse = np.zeros(160_000, np.float32)
     sparse[:16_000] = 0.5 * np.random.default_rng(0).uniform(-1, 1, 16_000)
     sparse += 1e-4 * np.random.default_rng(1).uniform(-1, 1, sparse.size).astype(np.float32)
