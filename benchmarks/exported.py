@@ -23,7 +23,8 @@ import torch
 from noisy_speech import noisy_speech
 from torch import Tensor, nn
 
-from mbs_cli.audio.stft import FRAMES_PER_SECOND, stft
+from mbs_cli.audio.parameters import Framing
+from mbs_cli.audio.stft import stft
 from mbs_cli.device import limit_threads
 from mbs_cli.models.checkpoint import load_checkpoint, save_checkpoint
 from mbs_cli.models.checkpoint_info import CheckpointInfo
@@ -39,8 +40,8 @@ CALL_FRAMES = (1, 4, 16)
 CALLS = 50  # of each number of frames
 
 
-def speech(seconds: float) -> Tensor:
-    return stft(torch.from_numpy(noisy_speech(seconds))[None])
+def speech(seconds: float, framing: Framing) -> Tensor:
+    return stft(torch.from_numpy(noisy_speech(seconds))[None], framing)
 
 
 def ways_to_run(preset: str, folder: Path) -> dict[str, nn.Module]:
@@ -89,21 +90,23 @@ def call_seconds(model: Any, spectrum: Tensor, frames: int) -> float:
 
 @torch.no_grad()
 def report(name: str, seconds: float, rounds: int, folder: Path) -> None:
+    framing = PRESETS[name].framing
     for threads in (2, 1):
         limit_threads(threads)
         ways = ways_to_run(name, folder)
-        least = forward_seconds(ways, speech(seconds), rounds)
+        least = forward_seconds(ways, speech(seconds, framing), rounds)
         factors = ", ".join(f"{way} {value / seconds:.4f}" for way, value in least.items())
         print(f"{name}: {threads} thread(s), real-time factor {factors}")
     if not isinstance(ways["float32"], MbsNet) or not ways["float32"].is_causal:
         return
     for frames in CALL_FRAMES:
-        spectrum = speech(frames * CALLS / FRAMES_PER_SECOND)
+        spectrum = speech(frames * CALLS / framing.frames_per_second, framing)
         times = ", ".join(
             f"{way} {1000 * call_seconds(model, spectrum, frames):.2f} ms"
             for way, model in ways.items()
         )
-        print(f"{name}: call of {frames} frames ({8 * frames} ms of audio): {times}")
+        audio_ms = 1000 * frames / framing.frames_per_second
+        print(f"{name}: call of {frames} frames ({audio_ms:g} ms of audio): {times}")
 
 
 def main() -> None:

@@ -23,8 +23,9 @@ import torch
 from noisy_speech import noisy_speech
 from torch import Tensor, nn
 
+from mbs_cli.audio.parameters import SAMPLE_RATE_HZ, Framing
 from mbs_cli.audio.samples import Samples
-from mbs_cli.audio.stft import FRAMES_PER_SECOND, SAMPLE_RATE_HZ, stft
+from mbs_cli.audio.stft import stft
 from mbs_cli.device import limit_threads
 from mbs_cli.enhancement.bounded import BoundedModel
 from mbs_cli.enhancement.enhancer import open_enhancer
@@ -88,8 +89,8 @@ def speech(seconds: float) -> Samples:
     return noisy_speech(seconds)[None]
 
 
-def spectrum_of(seconds: float) -> Tensor:
-    return stft(torch.from_numpy(speech(seconds)))
+def spectrum_of(seconds: float, framing: Framing) -> Tensor:
+    return stft(torch.from_numpy(speech(seconds)), framing)
 
 
 def pass_calls(model: nn.Module, spectrum: Tensor) -> dict[str, Callable[[], object]]:
@@ -133,7 +134,7 @@ def report(name: str, lengths: Sequence[float], rounds: int) -> None:
     model = build_model(CONFIGS[name]).eval().requires_grad_(requires_grad=False)
     for threads in (1, 2):
         limit_threads(threads)
-        calls = pass_calls(model, spectrum_of(PASS_SECONDS))
+        calls = pass_calls(model, spectrum_of(PASS_SECONDS, model.framing))
         show(f"{name}: {threads} thread(s), one pass", PASS_SECONDS, least_costs(calls, rounds))
         for seconds in lengths if isinstance(model, MbsNet) else ():
             samples = speech(seconds)
@@ -145,9 +146,10 @@ def report(name: str, lengths: Sequence[float], rounds: int) -> None:
         return
     limit_threads(1)
     for frames in CALL_FRAMES:
-        spectrum = spectrum_of(frames * CALLS / FRAMES_PER_SECOND)
+        spectrum = spectrum_of(frames * CALLS / model.framing.frames_per_second, model.framing)
         milliseconds = 1000 * call_seconds(model, spectrum, frames)
-        print(f"{name}: call of {frames} frames ({8 * frames} ms of audio): {milliseconds:.2f} ms")
+        audio_ms = 1000 * frames / model.framing.frames_per_second
+        print(f"{name}: call of {frames} frames ({audio_ms:g} ms of audio): {milliseconds:.2f} ms")
 
 
 def show(what: str, seconds: float, costs: dict[str, Cost]) -> None:

@@ -18,7 +18,8 @@ from noisy_speech import noisy_speech
 from numpy.typing import NDArray
 from torch import nn
 
-from mbs_cli.audio.stft import SAMPLE_RATE_HZ, istft, stft
+from mbs_cli.audio.parameters import SAMPLE_RATE_HZ
+from mbs_cli.audio.stft import istft, stft
 from mbs_cli.enhancement.loading import load_model
 from mbs_cli.enhancement.windowed import WindowedEnhancer
 from mbs_cli.models.config import PRESETS
@@ -35,8 +36,8 @@ Signal = NDArray[np.float32]
 
 @torch.inference_mode()
 def enhance_whole(model: nn.Module, signal: Signal) -> Signal:
-    spectrum = model(stft(torch.from_numpy(signal[None])))
-    enhanced: Signal = istft(spectrum, len(signal))[0].numpy()
+    spectrum = model(stft(torch.from_numpy(signal[None]), model.framing))
+    enhanced: Signal = istft(spectrum, len(signal), model.framing)[0].numpy()
     return enhanced
 
 

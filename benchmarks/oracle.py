@@ -20,7 +20,7 @@ from results import print_table
 from shipped import mbs
 from torch import Tensor
 
-from mbs_cli.audio.parameters import BINS, SAMPLE_RATE_HZ
+from mbs_cli.audio.parameters import BINS, FRAMES_8_MS, SAMPLE_RATE_HZ
 from mbs_cli.audio.stft import istft, stft
 from mbs_cli.scoring.metrics import METRICS
 
@@ -98,10 +98,10 @@ def replace_parts(enhanced: Path, clean: Path, out: Path) -> list[Path]:
         folder.mkdir(parents=True, exist_ok=True)
     for path in sorted(enhanced.iterdir()):
         pair = torch.stack([read(path), read(clean / path.name)])
-        spectra = torch.view_as_complex(stft(pair).contiguous())
+        spectra = torch.view_as_complex(stft(pair, FRAMES_8_MS).contiguous())
         for part, folder in zip(PARTS.values(), folders, strict=True):
             changed = torch.view_as_real(part(spectra[0], spectra[1]).resolve_conj())
-            samples = istft(changed[None], pair.shape[1])[0].numpy()
+            samples = istft(changed[None], pair.shape[1], FRAMES_8_MS)[0].numpy()
             name = f"{path.stem}.wav"
             soundfile.write(folder / name, samples, SAMPLE_RATE_HZ, subtype="FLOAT")
     return folders

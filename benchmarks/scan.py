@@ -18,8 +18,7 @@ from typing import get_args
 import torch
 from torch import Tensor
 
-from mbs_cli.audio.parameters import FRAMES_PER_SECOND
-from mbs_cli.models.bands import BANDS
+from mbs_cli.audio.parameters import SAMPLE_RATE_HZ
 from mbs_cli.models.config import PRESETS, MbsNetConfig
 from mbs_cli.models.scan import Implementation, default_implementation, selective_scan
 from mbs_cli.profiling.kept_bytes import kept_bytes_beside
@@ -30,7 +29,8 @@ ROUNDS = 3
 def make_inputs(batch: int, seconds: float, device: torch.device) -> list[Tensor]:
     config = PRESETS["mbs-net"]
     assert isinstance(config, MbsNetConfig)
-    sequences, steps = batch * BANDS, round(seconds * FRAMES_PER_SECOND) + 1
+    sequences = batch * config.band_table.bands
+    steps = config.framing.frame_count(round(seconds * SAMPLE_RATE_HZ))
     features, states = config.inner_features, config.states
     print(f"S={sequences} sequences, L={steps} steps, D={features} features, N={states} states")
     tensors = [

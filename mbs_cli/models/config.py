@@ -129,9 +129,10 @@ ARCHITECTURES: dict[str, type[Any]] = {"mbs-net": MbsNetConfig, "bsrnn": BsrnnCo
 PRESETS: dict[str, ModelConfig] = {
     "mbs-net": MbsNetConfig(),
     "mbs-net-small": MbsNetConfig(
-        features=80,
+        features=64,
+        states=8,
         decoder="magnitude",
-        decoder_hidden=110,
+        decoder_hidden=160,
     ),
     "mbs-net-bidirectional": MbsNetConfig(
         features=64,
@@ -171,6 +172,12 @@ def with_switches(config: ModelConfig, switches: Sequence[str]) -> ModelConfig:
             )
         changes[name] = int(value) if value.isdecimal() else value
     return replace(config, **changes)
+
+
+def switches_to(config: ModelConfig, other: ModelConfig) -> tuple[str, ...]:
+    """What `with_switches` makes `other` of `config` by; both of one architecture."""
+    known = asdict(config)
+    return tuple(f"{name}={value}" for name, value in asdict(other).items() if value != known[name])
 
 
 def architecture_of(config: ModelConfig) -> str:

@@ -16,6 +16,7 @@ from mbs_cli.audio.pcs import stretch_waveform
 from mbs_cli.audio.stft import stft
 from mbs_cli.errors import CheckpointError
 from mbs_cli.models.checkpoint import load_checkpoint
+from mbs_cli.models.config import ModelConfig, architecture_of, switches_to
 from mbs_cli.models.growth import take_over
 from mbs_cli.models.precision import products_in, training_dtype
 from mbs_cli.models.registry import build_model
@@ -91,11 +92,7 @@ class Learner:
         """
         start, info = load_checkpoint(path)
         if start.config != self.config.network and not self.config.grow:
-            raise CheckpointError(
-                f"{path}: holds the model {info.preset}, and {self.config.model} is to be trained",
-                "give the --model and every --switch that it was trained with, or another --init, "
-                "or --grow to take over what they have in common",
-            )
+            raise _other_model(path, info.preset, start.config, self.config.network)
         taken = take_over(self.model, start)
         if not taken:
             raise CheckpointError(
@@ -234,6 +231,25 @@ class Learner:
         # The processes' gradients are averaged, where the pieces' are to be added.
         self.scaler.scale(loss * self.processes.count).backward()
         return {"loss": loss.detach()} | {name: part.detach() for name, part in parts.items()}
+
+
+def _other_model(
+    path: Path, preset: str, found: ModelConfig, wanted: ModelConfig
+) -> CheckpointError:
+    """Says what a checkpoint to begin with has, and what would train just that."""
+    others = "another --init, or --grow to take over what they have in common"
+    if architecture_of(found) != architecture_of(wanted):
+        return CheckpointError(
+            f"{path}: holds the model {preset}, and another one is to be trained",
+            f"give --model {architecture_of(found)} with its switches, or {others}",
+        )
+    switches = switches_to(wanted, found)
+    options = " ".join(f"--switch {switch}" for switch in switches)
+    return CheckpointError(
+        f"{path}: holds the model {preset} with {', '.join(switches)}, and what is to be trained "
+        "differs in that",
+        f"give {options} as well, or {others}",
+    )
 
 
 @contextmanager

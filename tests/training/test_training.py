@@ -88,8 +88,11 @@ def test_fine_tuning_starts_from_the_weights_given(config: TrainConfig) -> None:
     for name, tensor in start.state_dict().items():
         torch.testing.assert_close(model.state_dict()[name], tensor, rtol=0, atol=1e-6)
     assert info.training["init_sha256"] == file_sha256(config.last_weights)
-    with pytest.raises(CheckpointError, match="holds the model custom"):
+    with pytest.raises(
+        CheckpointError, match="holds the model custom with features=8, layers=1"
+    ) as told:
         train(replace(tuned, out=config.out / "other", switches=()))
+    assert "--switch features=8 --switch layers=1 --switch decoder_hidden=8" in told.value.hint
 
 
 def test_checkpointing_activations_is_no_part_of_the_recipe(config: TrainConfig) -> None:
