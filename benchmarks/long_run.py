@@ -16,7 +16,6 @@ alone, which a run begins with as by `--init`: optimizer and best score are then
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import os
 import shutil
@@ -25,17 +24,15 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import fmean
 
 import psutil
 import torch
 from average import average
+from long_run_folder import Plan, Row, files_of, kept_weights, process_of, rows_of, saved_text
 
 from mbs_cli.models.checkpoint import load_checkpoint, save_checkpoint
-from mbs_cli.models.checkpoint_header import read_header
-from mbs_cli.training.config import TrainConfig
 
 MODEL = "mbs-net-bidirectional"
 # The recipe: 1,000,000 clips at a constant rate. What is given to `start` comes after it and wins.
@@ -54,47 +51,6 @@ ONE_THREAD = {"OMP_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}
 SHOWN_REPORTS = 3
 TOLD = ("step ", "trained ", "stopped ", "note:", "error:", "hint:")  # not what torchrun says
 SPEED_REPORTS = 15  # 5 minutes
-
-Row = dict[str, str]
-
-
-@dataclass
-class Plan:
-    """How a run is started, kept in its folder: going on needs the same options."""
-
-    options: list[str]
-    processes: int = 2
-    clips_before: int = 0  # of the runs whose weights this one began with
-
-    @staticmethod
-    def file(run: Path) -> Path:
-        """Where it is kept."""
-        return run / "plan.json"
-
-    @classmethod
-    def read(cls, run: Path) -> Plan | None:
-        """That of a run; None if there is none."""
-        path = cls.file(run)
-        return cls(**json.loads(path.read_text())) if path.exists() else None
-
-    def write(self, run: Path) -> None:
-        """Keep it for the next start."""
-        self.file(run).write_text(json.dumps(asdict(self), indent=1) + "\n")
-
-
-def files_of(run: Path) -> TrainConfig:
-    """The names of what a run leaves behind."""
-    return TrainConfig(data=run, out=run, steps=1)
-
-
-def process_of(run: Path) -> psutil.Process | None:
-    """The process that trains in this folder, if there is one."""
-    try:
-        process = psutil.Process(int((run / "pid").read_text()))
-        is_it = str(run) in process.cmdline() and process.status() != psutil.STATUS_ZOMBIE
-    except (OSError, ValueError, psutil.Error):
-        return None
-    return process if is_it else None
 
 
 def start(options: argparse.Namespace, others: list[str]) -> None:
@@ -200,15 +156,6 @@ def trainer_of(process: psutil.Process) -> psutil.Process:
     return max(process.children(), key=lambda child: child.pid, default=process)
 
 
-def saved_text(run: Path) -> str:
-    """The step that a run goes on from."""
-    path = files_of(run).run_state
-    if not path.exists():
-        return "nothing is saved"
-    step = read_header(files_of(run).last_weights).description["training"]["steps"]
-    return f"saved at step {step}"
-
-
 def state(options: argparse.Namespace) -> None:
     """Print how far the run is and how it does."""
     run: Path = options.run.resolve()
@@ -249,20 +196,6 @@ def print_rows(rows: list[Row], prefixes: tuple[str, ...]) -> None:
     for row in rows:
         cells = [f"{n} {float(v):.4g}" for n, v in row.items() if v and n.startswith(prefixes)]
         print(f"  step {row['step']}: " + ", ".join(cells))
-
-
-def rows_of(run: Path) -> list[Row]:
-    """The rows of metrics.csv, without one that is being written."""
-    path = files_of(run).metrics_file
-    if not path.exists():
-        return []
-    lines = [line for line in path.read_text().splitlines(keepends=True) if line.endswith("\n")]
-    return list(csv.DictReader(lines, restval=""))
-
-
-def kept_weights(run: Path) -> list[Path]:
-    """The checkpoints of --keep-every, oldest first."""
-    return sorted(run.glob("step-*.safetensors"))
 
 
 def average_kept(options: argparse.Namespace) -> None:
