@@ -35,10 +35,12 @@ from long_run_folder import Plan, Row, files_of, kept_weights, process_of, rows_
 from mbs_cli.models.checkpoint import load_checkpoint, save_checkpoint
 
 MODEL = "mbs-net-bidirectional"
-# The recipe: 1,000,000 clips at a constant rate. What is given to `start` comes after it and wins.
+# The recipe: 1,000,000 clips at a constant rate, the last third of them with a share of long ones.
+# What is given to `start` comes after it and wins.
 RECIPE = (
-    *("--batch-size", "8", "--steps", "125000", "--final-rate", "1"),
-    *("--codec", "0.1"),
+    *("--batch-size", "8", "--steps", "125000"),
+    *("--learning-rate", "2e-3", "--final-rate", "1", "--ema-decay", "0.9995"),
+    *("--codec", "0.1", "--long-clips", "0.25", "--long-clips-after", "80000"),
     *("--save-minutes", "5", "--validate-minutes", "60", "--keep-every", "2500"),
 )
 PACKED = Path(__file__).resolve().parents[1] / "training-state"

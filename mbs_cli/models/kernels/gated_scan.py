@@ -92,14 +92,28 @@ def gated_scan(  # type: ignore[no-untyped-def]
 
 
 @njit(inline="always", fastmath=FAST)
-def _through_gate(gates, dy, scanned, y, dgates, dscanned):  # type: ignore[no-untyped-def]
-    """The product y (E,) of scan and SiLU(gate) again, and the gradients of both from its own."""
-    for e in range(y.shape[0]):
-        gate, given = widen(gates[e]), widen(dy[e])
-        opened = gate * sigmoid(gate)
-        y[e] = narrow(scanned[e] * opened, y[e])
-        dgates[e] = narrow(given * scanned[e] * silu_slope(gate), dgates[e])
-        dscanned[e] = given * opened
+def _before_gate(gates, dy, features, dscanned):  # type: ignore[no-untyped-def]
+    """The gradient of the scan's output (E,) from that of its product with SiLU(gate).
+
+    The gates are the second E of `gates`.
+    """
+    for e in range(features):
+        gate = widen(gates[features + e])
+        dscanned[e] = widen(dy[e]) * gate * sigmoid(gate)
+
+
+@njit(inline="always", fastmath=FAST)
+def _through_gate(gates, dy, scanned, y, dgates):  # type: ignore[no-untyped-def]
+    """The product y (E,) of scan and SiLU(gate) again, and the gradient of the gate.
+
+    Gates and their gradients are the second E of `gates` and `dgates`.
+    """
+    features = y.shape[0]
+    for e in range(features):
+        gate = widen(gates[features + e])
+        y[e] = narrow(scanned[e] * gate * sigmoid(gate), y[e])
+        slope = widen(dy[e]) * scanned[e] * silu_slope(gate)
+        dgates[features + e] = narrow(slope, dgates[features + e])
 
 
 @njit(inline="always", fastmath=FAST)
@@ -177,22 +191,21 @@ def gated_scan_backward(  # type: ignore[no-untyped-def]
             ddt[:, :] = 0.0
             sums_B[:] = 0.0
             sums_C[:] = 0.0
+            for i in range(count):
+                place = row + i * stride
+                _before_gate(main_and_gate[place], dy[place], features, dscanned[i])
             for e in range(0, padded, LANES):
-                f, end = e + LANES, min(e + LANES, features)
+                f = e + LANES
                 taken = (u[:, e:f], dt[:, e:f], rate[:, e:f], B, C)
                 rebuild_steps(taken, h[:, e:f], scanned[:, e:f], decays, hs)
-                gate, gate_end = features + e, features + end
-                for i in range(count):
-                    place = row + i * stride
-                    _through_gate(
-                        main_and_gate[place, gate:gate_end], dy[place, e:end], scanned[i, e:end],
-                        y[place, e:end], dmain_and_gate[place, gate:gate_end], dscanned[i, e:end],
-                    )  # fmt: skip
                 walk_back(
                     taken, h[:, e:f], dscanned[:, e:f], decays, hs, dh[:, e:f], dA[s, :, e:f],
                     dpushed[:, e:f], ddt[:, e:f], sums_B, sums_C,
                 )  # fmt: skip
             for i in range(count):
+                _through_gate(
+                    main_and_gate[row], dy[row], scanned[i], y[row], dmain_and_gate[row]
+                )  # fmt: skip
                 _through_step(
                     projected[row], step_weight, skip, u[i], dt[i], dscanned[i], dpushed[i], ddt[i],
                     dmain[row], dprojected[row], dstep_weight[s], dstep_bias[s], dskip[s],
