@@ -29,15 +29,19 @@ WARM_UP_SECONDS = 5
 MBS = "mbs "
 
 
-def mbs(preset: str) -> Denoise:
-    """The preset as `mbs enhance` runs it on one channel; untrained, which takes as long."""
+def mbs(form: str) -> Denoise:
+    """A preset, perhaps with other fields (NAME,FIELD=VALUE,...), as `mbs enhance` runs it on one
+    channel; untrained, which takes as long.
+    """
     from mbs_cli.device import limit_threads
     from mbs_cli.enhancement.array import enhance_array
-    from mbs_cli.models.config import PRESETS
+    from mbs_cli.models.config import PRESETS, with_switches
     from mbs_cli.models.registry import build_model
 
     limit_threads(1)
-    model = build_model(PRESETS[preset]).eval().requires_grad_(requires_grad=False)
+    preset, *switches = form.split(",")
+    config = with_switches(PRESETS[preset], switches)
+    model = build_model(config).eval().requires_grad_(requires_grad=False)
     return lambda samples: enhance_array(samples, 16_000, model=model)
 
 

@@ -1,6 +1,6 @@
 """How striped the noise is that a denoiser leaves in pauses, as a table by system.
 
-    python benchmarks/stripes.py --clean DIR --noisy DIR SYSTEM_DIR ... [--edges BIN ...]
+    python benchmarks/stripes.py --clean DIR --noisy DIR SYSTEM_DIR ... [--bands overlapping]
 
 In pauses of the clean speech the level of the output over that of the noisy input, in dB per bin,
 is a curve from which the colour of the noise drops out. A model that works in bands can leave
@@ -29,10 +29,10 @@ import torch
 from numpy.typing import NDArray
 from results import print_table
 
-from mbs_cli.audio.parameters import BINS, HOP, N_FFT, SAMPLE_RATE_HZ
+from mbs_cli.audio.parameters import BINS, FRAMES_8_MS, N_FFT, SAMPLE_RATE_HZ
 from mbs_cli.audio.samples import Samples
 from mbs_cli.audio.stft import stft
-from mbs_cli.models.bands import BAND_WIDTHS
+from mbs_cli.models.bands import BAND_TABLES
 from mbs_cli.scoring.wss import wss
 
 PAUSE_DB = 40.0  # frames softer than the loudest one by more
@@ -40,7 +40,6 @@ GUARD_SECONDS = 0.05  # between what is no pause and the windows of frames that 
 SHORTEST_SECONDS = 0.25  # of pauses in a file
 LOWEST_DB = -40.0  # of the curve: noise that is softer by more is not heard any more
 LOW_HZ, HIGH_HZ = 100.0, 7500.0
-EDGES = tuple(int(edge) for edge in np.cumsum(BAND_WIDTHS)[:-1])  # first bins of bands
 # Power in a bin of the error of rounding to 16 bits, q^2 / 12 a sample: twice that is silence.
 SILENCE = 2 * (2.0**-15) ** 2 / 12 * float(np.square(np.hanning(N_FFT + 1)[:-1]).sum())
 
@@ -64,7 +63,7 @@ def read(path: Path) -> Samples:
 
 def power(samples: Samples) -> Curve:
     """Power of every bin and frame, (F, T)."""
-    spectrum = stft(torch.from_numpy(samples)[None])[0]
+    spectrum = stft(torch.from_numpy(samples)[None], FRAMES_8_MS)[0]
     return np.asarray(spectrum.double().square().sum(-1).numpy())
 
 
@@ -72,7 +71,7 @@ def in_pauses(clean_power: Curve, pause_db: float) -> NDArray[np.bool_]:
     """Which frames (T,) are pauses and far enough from all that is none."""
     level = clean_power.sum(0)
     is_other = level >= level.max() * 10 ** (-pause_db / 10)
-    guard_frames = int(np.ceil((GUARD_SECONDS * SAMPLE_RATE_HZ + N_FFT / 2) / HOP))
+    guard_frames = int(np.ceil((GUARD_SECONDS * SAMPLE_RATE_HZ + N_FFT / 2) / FRAMES_8_MS.hop))
     reach = np.ones(2 * guard_frames + 1)
     return np.convolve(np.pad(is_other, guard_frames), reach, "valid") == 0
 
@@ -118,7 +117,7 @@ def measure(
     for path in sorted(clean.iterdir()):
         reference = read(path)
         pauses = in_pauses(power(reference), pause_db)
-        if pauses.sum() * HOP < SHORTEST_SECONDS * SAMPLE_RATE_HZ:
+        if pauses.sum() * FRAMES_8_MS.hop < SHORTEST_SECONDS * SAMPLE_RATE_HZ:
             continue
         noisy_power = power(read_same(noisy, path.stem, len(reference)))[:, pauses]
         for system in systems:
@@ -157,15 +156,16 @@ def main() -> None:
     parser.add_argument("--clean", type=Path, required=True, help="references")
     parser.add_argument("--noisy", type=Path, required=True, help="their noisy versions")
     parser.add_argument("--pause-db", type=float, default=PAUSE_DB, help="below the loudest frame")
-    parser.add_argument("--edges", type=int, nargs="+", default=EDGES, help="first bins of bands")
+    parser.add_argument("--bands", choices=BAND_TABLES, default="split", help="whose edges count")
     options = parser.parse_args()
     found = measure(options.clean, options.noisy, options.systems, options.pause_db)
     if not any(found.values()):
         raise SystemExit("no file has pauses enough: give a smaller --pause-db")
+    edges = BAND_TABLES[options.bands].edges[1:-1]
     head = ["system", "files", "attenuation dB", "roughness dB", "edge step dB"]
     print_table(
         [*head, "roughness of mean curve", "edge step of mean curve", "WSS"],
-        (row(name, stripes, tuple(options.edges)) for name, stripes in found.items()),
+        (row(name, stripes, edges) for name, stripes in found.items()),
     )
 
 

@@ -58,7 +58,7 @@ class BandTable:
     def share(self, band: int, frequency: int) -> float:
         """How much of a bin's value a band decides; all bands' shares of a bin sum to 1."""
         if not self.overlap:
-            return float(self._edges[band] <= frequency < self._edges[band + 1])
+            return float(self.edges[band] <= frequency < self.edges[band + 1])
         centres = self._centres
         own = centres[band]
         if frequency < own:
@@ -68,12 +68,13 @@ class BandTable:
         return max(0.0, 1.0 - (frequency - own) / (above - own))
 
     @cached_property
-    def _edges(self) -> tuple[int, ...]:
+    def edges(self) -> tuple[int, ...]:
+        """Where the bins begin that are each band's own, and where the last band's end (K + 1,)."""
         return tuple(accumulate(self.own_widths, initial=0))
 
     @cached_property
     def _centres(self) -> tuple[float, ...]:
-        edges = self._edges
+        edges = self.edges
         return tuple((low + high - 1) / 2 for low, high in pairwise(edges))
 
 
