@@ -16,7 +16,7 @@ def test_files_in_place_of_a_sound_card(run_mbs, small_checkpoint, noisy_file, t
     files = ("--input", noisy_file, "--output", "out.wav")
     result = run_mbs("live", *files, "--model", small_checkpoint, "--seconds", 0.4)
     assert result.returncode == 0, result.stderr
-    assert "model and resampling 24" in result.stdout
+    assert "model and resampling 16" in result.stdout
     assert "real-time factor" in result.stdout
     assert "underruns" in result.stderr
     assert 0.3 < soundfile.info(tmp_path / "out.wav").duration < 5

@@ -21,7 +21,7 @@ def test_a_preset_and_a_checkpoint(
     report = json.loads((tmp_path / "profile.json").read_text())
     (model,) = report["models"]
     assert model["name"] == str(small_checkpoint)
-    assert model["parameters"] == model["components"]["parameters"] == 492_667
+    assert model["parameters"] == model["components"]["parameters"] == 499_495
     assert model["checkpoint_bytes"] == small_checkpoint.stat().st_size
     assert model["macs_per_second"] > 0
     training = model["training"]

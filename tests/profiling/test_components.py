@@ -57,7 +57,7 @@ def test_multiply_adds_of_mbs_net_equal_a_count_by_hand(mbs_net: Component) -> N
         assert part(mbs_net, name).macs_per_second == expected
     level = 2.5 * 25 * 25  # the running level, in products of 25 frames
     split = place * 3 * WIDEST * features + level
-    assert part(mbs_net, "band_split").macs_per_second == split
+    assert part(mbs_net, "band_split").macs_per_second == pytest.approx(split, abs=1)
     assert mbs_net.macs_per_second == pytest.approx(0.65e9, rel=0.1)
 
 

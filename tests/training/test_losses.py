@@ -50,7 +50,7 @@ def test_a_small_step_down_the_slope_of_a_part_lowers_it(
     noisy: Tensor, clean: Tensor, name: str
 ) -> None:
     torch.manual_seed(0)
-    start = stft(noisy, FRAMES_16_MS) * (0.5 + 0.2 * torch.randn(2, 257, 126, 1))
+    start = stft(noisy, FRAMES_16_MS) * (0.5 + 0.2 * torch.randn(2, 257, 64, 1))
     estimate = start.clone().requires_grad_()
     loss, _ = enhancement_loss(estimate, noisy, clean, FRAMES_16_MS, only(name))
     loss.backward()
@@ -110,7 +110,7 @@ def test_over_attenuation_is_only_what_is_missing(noisy: Tensor, clean: Tensor) 
 def test_a_signal_is_consistent_and_a_rotated_spectrum_is_not(noisy: Tensor, clean: Tensor) -> None:
     assert value_of("consistency", stft(noisy, FRAMES_16_MS), noisy, clean) < 1e-6
     torch.manual_seed(0)
-    angle = 2 * math.pi * torch.rand(2, 257, 126)
+    angle = 2 * math.pi * torch.rand(2, 257, 64)
     rotated = torch.view_as_complex(stft(noisy, FRAMES_16_MS)) * torch.polar(
         torch.ones_like(angle), angle
     )

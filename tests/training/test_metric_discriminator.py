@@ -211,7 +211,9 @@ def test_a_clip_without_pesq_is_left_out_and_not_its_batch(
         heard, wanted = pair.heard_samples.clone(), pair.wanted_samples.clone()
         (wanted if what == "target" else heard)[1] = float("nan") if what == "nan" else 0.0
         count = 1 if is_alone else 2
-        metric.term(Comparison(heard[:count], wanted[:count], pair.estimate, pair.scale))
+        metric.term(
+            Comparison(heard[:count], wanted[:count], pair.estimate, pair.scale, FRAMES_16_MS)
+        )
         metric.learn(0)
         metric.learn(DELAY_STEPS)
         metric.close()
@@ -225,11 +227,11 @@ def test_everything_is_finite_on_silence_which_teaches_nothing(
 ) -> None:
     run_steps(metric, noisy, clean, range(DELAY_STEPS + 1))
     silence = torch.zeros(2, 16_000)
-    estimate = torch.zeros(2, 257, 126, 2, requires_grad=True)
+    estimate = torch.zeros(2, 257, 64, 2, requires_grad=True)
     for step in range(DELAY_STEPS + 1, 2 * DELAY_STEPS + 3):
         for target in (silence, clean):
             loss, parts = enhancement_loss(
-                estimate, silence, target, CONFIG, networks={"metric": metric.term}
+                estimate, silence, target, FRAMES_16_MS, CONFIG, networks={"metric": metric.term}
             )
             (slope,) = torch.autograd.grad(loss, estimate)
             assert torch.isfinite(slope).all()
