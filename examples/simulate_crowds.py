@@ -19,7 +19,9 @@ from scipy.signal import oaconvolve
 RATE_HZ, SECONDS, RMS = 16000, 30, 0.05
 TABLES, NEAREST_METRES, FROM_WALL_METRES = 10, 1.5, 0.5
 MOST_REFLECTIONS = 6  # by images; ray tracing does the late part
-EVENT = re.compile(r"step|walk|door|dish|plate|glass|cup|cutlery|knock|kitchen|chair")
+EVENT = re.compile(
+    r"step|walk|(?<!in)(?<!out)door|dish|plate|glass|cup|cutlery|knock|kitchen|chair"  # not indoors
+)
 # Width and length in metres, height, reverberation in seconds: offices, pubs, restaurants, halls.
 ROOMS = [
     ((5, 9), (2.5, 3.2), (0.3, 0.6)),

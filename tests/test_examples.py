@@ -63,6 +63,28 @@ def test_simulated_rooms_start_with_the_direct_sound_and_die_away(tmp_path: Path
         assert energy[-len(energy) // 4 :].sum() < 0.01 * energy.sum()
 
 
+def test_crowds_are_as_loud_as_each_other_and_the_same_each_time(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for name in ("clean/anna/a", "clean/ben/b", "noise/doors/slam", "noise/crowds/crowd_0001"):
+        path = (tmp_path / "train" / name).with_suffix(".flac")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(path, 0.1 * rng.standard_normal(40_000), 16_000)
+    kept = path.read_bytes()
+    crowd = path.with_name("crowd_0000.flac")
+    found = []
+    for _ in range(2):
+        crowd.unlink(missing_ok=True)
+        done = run("simulate_crowds.py", tmp_path / "train", "2")
+        assert done.returncode == 0, done.stderr
+        found.append(crowd.read_bytes())
+    assert found[0] == found[1]
+    assert path.read_bytes() == kept
+    sound, rate_hz = soundfile.read(crowd)
+    assert (sound.shape, rate_hz) == ((30 * 16_000,), 16_000)
+    assert np.abs(sound).max() < 1.0
+    assert 20 * np.log10(sound.std()) == pytest.approx(-26.0, abs=0.1)
+
+
 def test_every_drone_sounds_like_another_one_and_the_same_each_time(tmp_path: Path) -> None:
     for folder in ("first", "again"):
         done = run("drone_noise.py", tmp_path / folder, "2")

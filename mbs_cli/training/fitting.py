@@ -8,8 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from mbs_cli.audio.parameters import SAMPLE_RATE_HZ
 from mbs_cli.errors import OutOfMemory
 from mbs_cli.memory import is_out_of_memory
+from mbs_cli.training.loader import longest_clip
 from mbs_cli.training.step import Learner
 
 Clips = tuple[Tensor, Tensor]  # noisy and clean (B, S)
@@ -37,14 +39,26 @@ def fitting_micro_batch(learner: Learner, clips: Clips) -> int:
     """The largest number of clips at a time that fits, of the present one, its half, and so on.
 
     It is the same for all processes: the smallest of theirs. Raises OutOfMemory if one clip does
-    not fit.
+    not fit, or the longest that a later step may have.
     """
+    longest = _longest_of(learner, clips)
+    if longest[0].shape[1] > clips[0].shape[1] and not _rehearsal_fits(learner, longest, 1):
+        raise memory_error(learner, longest)
     size = min(learner.micro_batch or len(clips[0]), len(clips[0]))
     while not _rehearsal_fits(learner, clips, size):
         if size == 1:
             raise memory_error(learner, clips)
         size = halved(size)
     return -int(learner.processes.largest(-size)[0])
+
+
+def _longest_of(learner: Learner, clips: Clips) -> Clips:
+    """One clip (1, S) as long as those of any step, of the sound of these, repeated as needed."""
+    usual = round(learner.config.mixing.segment_seconds * SAMPLE_RATE_HZ)
+    samples = usual * longest_clip(learner.config, learner.processes)
+    noisy, target = (side.flatten() for side in clips)
+    times = -(-samples // len(noisy))
+    return noisy.repeat(times)[None, :samples], target.repeat(times)[None, :samples]
 
 
 def halved(size: int) -> int:

@@ -36,7 +36,7 @@ class GuardedSteps:
         self.files_of, self.last_good, self.tell = files_of, last_good, tell
         self.auto_batch = learner.config.auto_batch
         # Processes wait for each other in a step, so one cannot do it again alone: they agree on
-        # what fits beforehand. All batches are alike.
+        # what fits beforehand, be it for the first batch or for the longest clip of a later one.
         self.must_rehearse = self.auto_batch and learner.processes.count > 1
         if progress.micro_batch is not None:
             wanted = learner.config.micro_batch or progress.micro_batch

@@ -60,9 +60,22 @@ def _times_as_long(step: int, config: TrainConfig, most: int) -> int:
     rng = np.random.default_rng((config.seed, step, _LENGTHS))
     if step < config.long_clips_after or rng.random() >= config.long_clips:
         return 1
+    low, high = _long_times(config)
+    return max(1, min(int(rng.integers(low, high + 1)), most))
+
+
+def _long_times(config: TrainConfig) -> tuple[int, int]:
+    """The fewest and the most usual clips that a long one is long, however small the batch."""
     shortest, longest = (seconds / config.mixing.segment_seconds for seconds in _LONG_SECONDS)
     low, high = math.ceil(shortest), math.floor(longest)
-    return max(1, min(int(rng.integers(low, max(low, high) + 1)), most))
+    return low, max(low, high)
+
+
+def longest_clip(config: TrainConfig, processes: Processes) -> int:
+    """How many usual clips the longest clip of any step is long."""
+    if config.long_clips == 0:
+        return 1
+    return max(1, min(_long_times(config)[1], config.batch_size // processes.count))
 
 
 def training_batches(

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from mbs_cli.training.config import TrainConfig
-from mbs_cli.training.loader import clips_of_step, training_batches
+from mbs_cli.training.loader import clips_of_step, longest_clip, training_batches
 from mbs_cli.training.processes import Processes
 from mbs_cli.training.training_data import open_training_data
 
@@ -60,3 +60,14 @@ def test_batches_go_on_after_a_resume_as_if_undisturbed(long_config: TrainConfig
             assert torch.equal(expected, found)
             lengths.add(found.shape[1])
     assert len(lengths) > 1
+
+
+@pytest.mark.parametrize(("count", "longest"), [(1, 15), (2, 8), (16, 1)])
+def test_no_step_has_longer_clips_than_the_longest(
+    long_config: TrainConfig, count: int, longest: int
+) -> None:
+    processes = Processes(0, count)
+    keys = [clips_of_step(step, long_config, processes) for step in range(100, 400)]
+    assert longest_clip(long_config, processes) == longest
+    assert max(times for step in keys for _, times in step) == longest
+    assert longest_clip(replace(long_config, long_clips=0.0), processes) == 1

@@ -12,7 +12,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from mbs_cli.errors import OutOfMemory
 from mbs_cli.training.config import LossConfig, TrainConfig
+from mbs_cli.training.fitting import fitting_micro_batch
 from mbs_cli.training.step import Learner
 from tests.conftest import MbsRunner
 
@@ -48,6 +50,29 @@ def test_pieces_add_up_to_the_gradient_of_the_whole_batch(
     for name, value in whole.items():
         scale = value.abs().max().item()
         torch.testing.assert_close(pieces[name], value, rtol=1e-4, atol=1e-4 * scale + 1e-9)
+
+
+def test_the_longest_clip_of_a_later_step_is_rehearsed_before_the_first(
+    config: TrainConfig, clips: tuple[Tensor, Tensor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mixing = replace(config.mixing, segment_seconds=0.5)
+    config = replace(config, mixing=mixing, batch_size=8, long_clips=0.1, long_clips_after=1000)
+    learner = Learner(config, torch.device("cpu"))
+    rehearsed: list[tuple[int, ...]] = []
+
+    def rehearse(noisy: Tensor, target: Tensor, pieces: int = 2) -> None:
+        assert noisy.shape == target.shape
+        rehearsed.append(tuple(noisy.shape))
+        if noisy.numel() > limit:
+            raise MemoryError
+
+    monkeypatch.setattr(learner, "rehearse", rehearse)
+    limit = 8 * 8000
+    assert fitting_micro_batch(learner, clips) == 5
+    assert rehearsed == [(1, 8 * 8000), (5, 8000)]
+    limit = 7 * 8000  # enough for the first batch
+    with pytest.raises(OutOfMemory, match="not even one clip"):
+        fitting_micro_batch(learner, clips)
 
 
 def test_a_step_that_fails_changes_nothing(
