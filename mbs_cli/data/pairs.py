@@ -1,6 +1,6 @@
 """Training clips from pairs: as they were recorded, or with the noise of another pair.
 
-Clip number i is a function of the seed and i alone, as in mbs_cli/data/mixing.py.
+Clip number i is a function of the seed, i and its length alone, as in mbs_cli/data/mixing.py.
 """
 
 from __future__ import annotations
