@@ -180,9 +180,8 @@ class TrainConfig:
         "When memory runs out, halve the micro-batch, do the step again and go on.", default=False
     )
     checkpoint_activations: bool = option(
-        "Compute every encoder layer twice to keep less memory for the backward pass (mbs-net, 4 "
-        "clips of 2 s on a CPU: 320 in place of 515 MB); steps take about a fifth longer, "
-        "gradients stay the same.",
+        "Compute every encoder layer twice to keep less memory for the backward pass; steps take "
+        "about a fifth longer, gradients stay the same.",
         default=False,
     )
     learning_rate: float = option("Learning rate after the warm-up.", default=3e-3)
