@@ -18,7 +18,7 @@ from mbs_cli.memory import is_out_of_memory
 # temporaries no longer fit the caches.
 _CPU_SECONDS = 2.0
 _GPU_SECONDS = 20.0
-_LEAST_FRAMES = 12  # 0.1 s: below that, what does not shrink with the piece takes most
+_LEAST_FRAMES = 12  # 0.1 to 0.2 s: below that, what does not shrink with the piece takes most
 
 
 class BoundedModel(nn.Module):
