@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from mbs_cli.audio.parameters import SAMPLE_RATE_HZ
 from mbs_cli.errors import UsageError
 from mbs_cli.options import flags_of, option
 
@@ -96,6 +97,11 @@ class MixingConfig:
             raise UsageError(f"mixing: a pause of {gap} s, expected one from 0 to 60 s")
         _check_range("--snr-low-db and --snr-high-db", (self.snr_low_db, self.snr_high_db))
         _check_range("mixing: level_dbfs", self.level_dbfs)
+
+    @property
+    def segment_samples(self) -> int:
+        """Samples of a training clip of the usual length, at 16 kHz."""
+        return round(self.segment_seconds * SAMPLE_RATE_HZ)
 
 
 def _check_range(name: str, limits: tuple[float, float]) -> None:

@@ -158,7 +158,7 @@ class Mixer:
     ) -> None:
         self.speech, self.noise, self.rooms = speech, noise, rooms
         self.config, self.seed = config, seed
-        self.samples = round(config.segment_seconds * SAMPLE_RATE_HZ)
+        self.samples = config.segment_samples
 
     def clip(self, number: int, times: int = 1) -> tuple[Samples, Samples]:
         """Noisy input and clean target number `number`, each (times * segment_seconds * 16000,)."""

@@ -8,7 +8,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mbs_cli.audio.parameters import SAMPLE_RATE_HZ
 from mbs_cli.errors import OutOfMemory
 from mbs_cli.memory import is_out_of_memory
 from mbs_cli.training.loader import longest_clip
@@ -54,8 +53,8 @@ def fitting_micro_batch(learner: Learner, clips: Clips) -> int:
 
 def _longest_of(learner: Learner, clips: Clips) -> Clips:
     """One clip (1, S) as long as those of any step, of the sound of these, repeated as needed."""
-    usual = round(learner.config.mixing.segment_seconds * SAMPLE_RATE_HZ)
-    samples = usual * longest_clip(learner.config, learner.processes)
+    times_as_long = longest_clip(learner.config, learner.processes)
+    samples = learner.config.mixing.segment_samples * times_as_long
     noisy, target = (side.flatten() for side in clips)
     times = -(-samples // len(noisy))
     return noisy.repeat(times)[None, :samples], target.repeat(times)[None, :samples]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from mbs_cli.errors import MbsError
@@ -99,7 +100,10 @@ class GuardedSteps:
             )
 
     def _batch_files(self) -> str:
-        keys = clips_of_step(self.progress.step, self.learner.config, self.learner.processes)
+        own = self.learner.processes
+        everyone = (replace(own, rank=rank) for rank in range(own.count))
+        shares = (clips_of_step(self.progress.step, self.learner.config, one) for one in everyone)
+        keys = [key for share in shares for key in share]
         files = list(dict.fromkeys(file for key in keys for file in self.files_of(*key)))
         named = ", ".join(map(str, files[:_FILES_NAMED]))
         more = len(files) - _FILES_NAMED

@@ -11,7 +11,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from mbs_cli.audio.parameters import SAMPLE_RATE_HZ
 from mbs_cli.audio.pcs import stretch_waveform
 from mbs_cli.audio.stft import stft
 from mbs_cli.errors import CheckpointError
@@ -188,7 +187,7 @@ class Learner:
     def _clips_at_a_time(self, noisy: Tensor) -> int:
         """How many of these clips hold no more sound than `micro_batch` of the usual length."""
         assert self.micro_batch is not None
-        usual = round(self.config.mixing.segment_seconds * SAMPLE_RATE_HZ)
+        usual = self.config.mixing.segment_samples
         return max(1, self.micro_batch * usual // max(usual, noisy.shape[1]))
 
     def rehearse(self, noisy: Tensor, target: Tensor, pieces: int = 2) -> None:
